@@ -1,0 +1,82 @@
+// Package problem writes errors as problem documents (RFC 9457). The gateway's
+// handlers and the shop call it, so that a client meets one form of error wherever
+// it comes from. It knows no Caddy and no backend.
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"flashgate"
+)
+
+// ContentType is the media type of a problem document (RFC 9457, section 3).
+const ContentType = "application/problem+json"
+
+// Document is the body. Type is about:blank, as the code says what it is
+// (RFC 9457, section 4.2.1); the other members are extensions.
+type Document struct {
+	Type   string            `json:"type"`
+	Title  string            `json:"title"`
+	Status int               `json:"status"`
+	Detail string            `json:"detail,omitempty"`
+	Code   flashgate.Code    `json:"code"`
+	Field  string            `json:"field,omitempty"`
+	Order  flashgate.OrderID `json:"order,omitempty"`
+}
+
+// New makes the document of an error. Only public parts of an *flashgate.Error go
+// in; any other error is internal and says nothing.
+func New(err error) Document {
+	var e *flashgate.Error
+	if !errors.As(err, &e) {
+		e = &flashgate.Error{Code: flashgate.CodeInternal}
+	}
+	info := flashgate.Info(e.Code)
+	return Document{
+		Type: "about:blank", Title: info.Title, Status: info.Status,
+		Detail: e.Message, Code: info.Code, Field: e.Field, Order: e.Order,
+	}
+}
+
+// SetHeader sets the headers that belong to an error: no-store, Retry-After in
+// delta seconds rounded up (RFC 9110, section 10.2.3), and the order's Location
+// where the outcome is unknown.
+func SetHeader(h http.Header, err error) {
+	h.Set("Cache-Control", "no-store")
+	var e *flashgate.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", RetryAfter(e.RetryAfter))
+	}
+	if e.Code == flashgate.CodeUnknownOutcome && e.Order != "" {
+		h.Set("Location", "/api/orders/"+string(e.Order))
+	}
+}
+
+// RetryAfter is a duration in whole seconds, rounded up, at least 1.
+func RetryAfter(d time.Duration) string {
+	s := int64((d + time.Second - 1) / time.Second)
+	return strconv.FormatInt(max(s, 1), 10)
+}
+
+// Write sends the document of an error.
+func Write(w http.ResponseWriter, err error) {
+	doc := New(err)
+	h := w.Header()
+	h.Del("Content-Length")
+	h.Del("Content-Encoding")
+	h.Del("Etag")
+	h.Del("Last-Modified")
+	SetHeader(h, err)
+	h.Set("Content-Type", ContentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(doc.Status)
+	// A client that went away is not worth a word here.
+	_ = json.NewEncoder(w).Encode(doc)
+}
