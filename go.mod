@@ -6,6 +6,7 @@ require (
 	github.com/caddyserver/caddy/v2 v2.11.9
 	github.com/chromedp/chromedp v0.14.2
 	github.com/dchest/captcha v1.1.0
+	github.com/gofrs/flock v0.13.0
 	github.com/maypok86/otter/v2 v2.2.1
 	github.com/prometheus/client_golang v1.24.1
 	github.com/spf13/cobra v1.10.2

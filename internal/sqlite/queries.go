@@ -1,0 +1,48 @@
+package sqlite
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+)
+
+//go:embed sql/*.sql
+var files embed.FS
+
+var (
+	schema  = mustRead("sql/schema.sql")
+	queries = mustLoad("sql/stock.sql", "sql/queue.sql", "sql/ledger.sql", "sql/shop.sql")
+)
+
+func mustRead(name string) string {
+	b, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// mustLoad reads the statements of the embedded files by the name in the comment
+// above each. It runs at start, so a mistake in a file cannot hide.
+func mustLoad(names ...string) map[string]string {
+	out := map[string]string{}
+	for _, file := range names {
+		for _, part := range strings.Split(mustRead(file), "-- name: ")[1:] {
+			name, text, ok := strings.Cut(part, "\n")
+			name = strings.TrimSpace(name)
+			if _, twice := out[name]; !ok || twice || strings.TrimSpace(text) == "" {
+				panic(fmt.Sprintf("sqlite: %s: statement %q is empty or there twice", file, name))
+			}
+			out[name] = text
+		}
+	}
+	return out
+}
+
+func query(name string) string {
+	q, ok := queries[name]
+	if !ok {
+		panic("sqlite: no statement is named " + name)
+	}
+	return q
+}
