@@ -47,6 +47,7 @@ const (
 	ReasonMismatch   = "mismatch"      // the id exists with another payload
 	ReasonNoSale     = "unknown_sale"  // the sale is not in the database
 	ReasonInvalid    = "invalid_order" // the reservation itself is not valid
+	ReasonFailed     = "failed"        // the database failed on it again and again
 )
 
 // Order is one row: what became of a reservation.

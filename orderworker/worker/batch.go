@@ -1,0 +1,164 @@
+package worker
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"flashgate"
+)
+
+// batch is what one Receive brought: the deliveries, what is in them, and how many
+// parts of each delivery still need a row or a dead letter.
+type batch struct {
+	deliveries []flashgate.Delivery
+	open       []int // parts not settled, by delivery
+	sales      []*saleBatch
+	dead       []deadPart
+}
+
+// saleBatch holds the reservations of one sale in the order in which they came.
+type saleBatch struct {
+	sale  flashgate.SaleID
+	parts []part
+}
+
+// part is one reservation and the delivery that it came with.
+type part struct {
+	reservation flashgate.Reservation
+	delivery    int
+}
+
+// deadPart is something that cannot be decided.
+type deadPart struct {
+	letter   flashgate.DeadLetter
+	delivery int
+}
+
+// newBatch decodes deliveries. It never fails: whatever does not decode becomes a
+// dead letter, as small a part as can be told apart from its neighbours.
+func newBatch(ds []flashgate.Delivery) *batch {
+	b := &batch{deliveries: ds, open: make([]int, len(ds))}
+	bySale := map[flashgate.SaleID]*saleBatch{}
+	for i, d := range ds {
+		m, bad, err := flashgate.DecodeSplit(d.Body)
+		if err == nil && m.Fence {
+			// A fence belongs to a gate apart from the database, which nothing
+			// that this worker serves has.
+			err = flashgate.Errorf(flashgate.CodeInvalid, "worker.decode", "it is a fence, and this worker's gate needs none; drop it")
+		}
+		if err != nil {
+			b.addDead(i, unreadable(d.Body, err))
+			continue
+		}
+		for _, r := range bad {
+			b.addDead(i, badReservation(m.Sale, r))
+		}
+		s := bySale[m.Sale]
+		if s == nil {
+			s = &saleBatch{sale: m.Sale}
+			bySale[m.Sale] = s
+			b.sales = append(b.sales, s)
+		}
+		for _, r := range m.Reservations {
+			s.parts = append(s.parts, part{r, i})
+			b.open[i]++
+		}
+	}
+	return b
+}
+
+func (b *batch) addDead(delivery int, d flashgate.DeadLetter) {
+	b.dead = append(b.dead, deadPart{d, delivery})
+	b.open[delivery]++
+}
+
+// settled notes that a part of a delivery has its row or its dead letter.
+func (b *batch) settled(delivery int) { b.open[delivery]-- }
+
+// outcome splits the deliveries: those that are settled through and through may be
+// acked, the others go back to the queue.
+func (b *batch) outcome() (ack, back []flashgate.Delivery) {
+	for i, d := range b.deliveries {
+		if b.open[i] == 0 {
+			ack = append(ack, d)
+		} else {
+			back = append(back, d)
+		}
+	}
+	return ack, back
+}
+
+// chunks cuts a sale's parts into pieces for one transaction each: at most
+// MaxMessageReservations, and no order id twice, because a message that was
+// published twice often comes twice in one batch.
+func (s *saleBatch) chunks() [][]part {
+	var out [][]part
+	seen := map[flashgate.OrderID]bool{}
+	start := 0
+	for i, p := range s.parts {
+		if i-start == flashgate.MaxMessageReservations || seen[p.reservation.Order] {
+			out = append(out, s.parts[start:i])
+			start = i
+			clear(seen)
+		}
+		seen[p.reservation.Order] = true
+	}
+	if start < len(s.parts) {
+		out = append(out, s.parts[start:])
+	}
+	return out
+}
+
+func reservations(ps []part) []flashgate.Reservation {
+	rs := make([]flashgate.Reservation, len(ps))
+	for i, p := range ps {
+		rs[i] = p.reservation
+	}
+	return rs
+}
+
+// unreadable keeps a whole message.
+func unreadable(body []byte, err error) flashgate.DeadLetter {
+	return flashgate.DeadLetter{
+		Order: hashID(body), Record: body, Reason: flashgate.ReasonUnreadable,
+		Detail: "The message does not decode: " + err.Error() + ". Find its sender; when nothing in it is wanted, drop it.",
+	}
+}
+
+// badReservation keeps one reservation. When its order id parses, it is filed under
+// it, and under the sale in it: that is where its buyer asks and where a replay has
+// to decide it.
+func badReservation(sale flashgate.SaleID, b flashgate.BadReservation) flashgate.DeadLetter {
+	return invalidOrder(sale, b.Reservation, b.Err)
+}
+
+func invalidOrder(sale flashgate.SaleID, r flashgate.Reservation, err error) flashgate.DeadLetter {
+	d := flashgate.DeadLetter{
+		Order: r.Order, Sale: r.Order.Sale(), Record: record(r), Reason: flashgate.ReasonInvalid,
+		Detail: "The reservation, in a message of sale " + string(sale) + ", is not valid: " + err.Error() + ".",
+	}
+	if d.Sale == "" {
+		d.Order, d.Sale = hashID(d.Record), sale
+	}
+	return d
+}
+
+// record is the canonical JSON of a reservation, as it is in a message.
+func record(r flashgate.Reservation) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		panic(err) // strings and integers always encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// hashID names something that has no order id: the same bytes get the same name, so
+// keeping them is idempotent.
+func hashID(body []byte) flashgate.OrderID {
+	sum := sha256.Sum256(body)
+	return flashgate.OrderID("unreadable." + hex.EncodeToString(sum[:]))
+}

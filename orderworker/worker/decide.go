@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"flashgate"
+)
+
+// maxAttempts is how often a reservation comes from the queue, while the database
+// fails on it alone and for no reason that passes, before it becomes a dead letter.
+// It is generous because a killed worker counts as an attempt too.
+const maxAttempts = 20
+
+// decide lets the ledger decide some reservations of one sale, together if it can
+// and else one by one, so that a bad one never takes its neighbours down. Parts that
+// it could not settle stay open, and their deliveries go back to the queue.
+func (r *run) decide(b *batch, sale flashgate.SaleID, parts []part) {
+	err := r.decideTogether(b, sale, parts)
+	if err == nil || transient(err) { // transient: the worker stops
+		return
+	}
+	if len(parts) > 1 {
+		r.log.Warn("a batch cannot be decided, going on one by one", zap.String("sale", string(sale)), zap.Int("reservations", len(parts)), zap.Error(err))
+		for _, p := range parts {
+			if r.stop.Err() != nil {
+				return
+			}
+			r.decide(b, sale, []part{p})
+		}
+		return
+	}
+	p := parts[0]
+	letter := invalidOrder(sale, p.reservation, err)
+	if flashgate.ErrorCode(err) != flashgate.CodeInvalid {
+		attempts := b.deliveries[p.delivery].Attempts
+		r.log.Error("an order cannot be decided", zap.String("order", string(p.reservation.Order)), zap.Int("attempts", attempts), zap.Error(err))
+		if attempts < maxAttempts {
+			return
+		}
+		letter.Reason = flashgate.ReasonFailed
+		letter.Detail = fmt.Sprintf("The database failed on it %d times, last with: %v. Put that right, then replay it.", attempts+1, err)
+	}
+	if r.keepDead(letter) {
+		b.settled(p.delivery)
+	}
+}
+
+// decideTogether makes one call of Decide and settles every part if it succeeds.
+func (r *run) decideTogether(b *batch, sale flashgate.SaleID, parts []part) error {
+	rs := reservations(parts)
+	var decisions []flashgate.Decision
+	begin := time.Now()
+	err := r.patiently(r.stop, "decide", backendDatabase, func(ctx context.Context) (err error) {
+		decisions, err = r.cfg.Ledger.Decide(ctx, sale, rs, r.cfg.OrderTTL)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(decisions) != len(rs) {
+		return flashgate.Errorf(flashgate.CodeInternal, "worker.decide", "%d decisions for %d reservations", len(decisions), len(rs))
+	}
+	r.metrics.decideSeconds.Observe(time.Since(begin).Seconds())
+	r.metrics.batch.Observe(float64(len(rs)))
+	for i, d := range decisions {
+		r.note(sale, d)
+		b.settled(parts[i].delivery)
+	}
+	return nil
+}
+
+// note counts a decision. A duplicate is settled by its row: the gate shares the
+// database's transaction, so it has nothing left to release.
+func (r *run) note(sale flashgate.SaleID, d flashgate.Decision) {
+	switch {
+	case d.Duplicate:
+		r.metrics.duplicates.Inc()
+	case d.DeadLettered:
+		r.metrics.dead(d.Reason)
+		r.log.Error("dead letter", zap.String("order", string(d.Order)), zap.String("sale", string(sale)), zap.String("reason", d.Reason))
+	default:
+		r.metrics.decision(d.Status, d.Reason)
+		r.log.Debug("decided", zap.String("order", string(d.Order)), zap.String("status", string(d.Status)), zap.String("reason", d.Reason), zap.Uint64("seq", d.Seq))
+	}
+}
+
+// keepDead writes a dead letter and reports whether it is kept.
+func (r *run) keepDead(d flashgate.DeadLetter) bool {
+	err := r.patiently(r.stop, "dead_letter", backendDatabase, func(ctx context.Context) error {
+		return r.cfg.Ledger.DeadLetter(ctx, d)
+	})
+	if err != nil {
+		r.log.Error("a dead letter could not be kept, its message goes back to the queue", zap.String("order", string(d.Order)), zap.Error(err))
+		return false
+	}
+	r.metrics.dead(d.Reason)
+	r.log.Error("dead letter", zap.String("order", string(d.Order)), zap.String("sale", string(d.Sale)), zap.String("reason", d.Reason), zap.String("detail", d.Detail))
+	return true
+}
