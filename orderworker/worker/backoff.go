@@ -55,27 +55,53 @@ func transient(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// patiently repeats a call while its error is transient and until has not ended.
-// It returns nil, an error that is not transient, or, when until ended, the last
-// error. op is one of the retry metric's labels, backend what readiness shows.
+// suspectAfter is how many transient failures in a row make a call suspect: from
+// then on it is given up if the backend answers other calls, as then the call itself
+// is what cannot be done. It is about a second.
+const suspectAfter = 7
+
+// patiently repeats a call while its error is transient and until has not ended. It
+// returns nil, an error that is not transient, or the last error when until ended or
+// the call is suspect. op is one of the retry metric's labels, backend what readiness
+// shows.
 func (r *run) patiently(until context.Context, op, backend string, call func(context.Context) error) error {
 	var b backoff
 	for {
 		if err := until.Err(); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(r.calls, callTimeout)
-		err := call(ctx)
-		cancel()
+		err := r.once(call)
 		if err == nil || !transient(err) {
 			r.health.report(backend, nil)
 			return err
 		}
 		r.health.report(backend, err)
 		r.metrics.retries.WithLabelValues(op).Inc()
-		r.log.Warn("a backend is away, trying again", zap.String("op", op), zap.Int("attempt", b.failures+1), zap.Error(err))
+		r.log.Warn("a call failed, trying again", zap.String("op", op), zap.Int("attempt", b.failures+1), zap.Error(err))
+		if b.failures >= suspectAfter && r.answers(backend) {
+			return err
+		}
 		if !b.wait(until) {
 			return err
 		}
 	}
+}
+
+// once makes one call with its time limit.
+func (r *run) once(call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(r.calls, callTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+// answers reports whether a backend is known to be there. One that cannot be asked
+// is not: then a call is repeated for as long as it takes.
+func (r *run) answers(backend string) bool {
+	c := r.health.checkers[backend]
+	if c == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.calls, checkTimeout)
+	defer cancel()
+	return c.Check(ctx) == nil
 }

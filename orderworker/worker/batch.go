@@ -53,7 +53,7 @@ func newBatch(ds []flashgate.Delivery) *batch {
 			continue
 		}
 		for _, r := range bad {
-			b.addDead(i, badReservation(m.Sale, r))
+			b.addDead(i, invalidOrder(m.Sale, r.Reservation, r.Err))
 		}
 		s := bySale[m.Sale]
 		if s == nil {
@@ -127,13 +127,9 @@ func unreadable(body []byte, err error) flashgate.DeadLetter {
 	}
 }
 
-// badReservation keeps one reservation. When its order id parses, it is filed under
-// it, and under the sale in it: that is where its buyer asks and where a replay has
-// to decide it.
-func badReservation(sale flashgate.SaleID, b flashgate.BadReservation) flashgate.DeadLetter {
-	return invalidOrder(sale, b.Reservation, b.Err)
-}
-
+// invalidOrder keeps one reservation. When its order id parses, it is filed under it
+// and under the sale in it: that is where its buyer asks, and where a replay has to
+// decide it.
 func invalidOrder(sale flashgate.SaleID, r flashgate.Reservation, err error) flashgate.DeadLetter {
 	d := flashgate.DeadLetter{
 		Order: r.Order, Sale: r.Order.Sale(), Record: record(r), Reason: flashgate.ReasonInvalid,

@@ -19,21 +19,53 @@ const maxAttempts = 20
 // and else one by one, so that a bad one never takes its neighbours down. Parts that
 // it could not settle stay open, and their deliveries go back to the queue.
 func (r *run) decide(b *batch, sale flashgate.SaleID, parts []part) {
-	err := r.decideTogether(b, sale, parts)
-	if err == nil || transient(err) { // transient: the worker stops
+	begin := time.Now()
+	err := r.patiently(r.stop, "decide", backendDatabase, func(ctx context.Context) error {
+		return r.decideOnce(ctx, b, sale, parts)
+	})
+	r.metrics.decideSeconds.Observe(time.Since(begin).Seconds())
+	if err == nil || r.stop.Err() != nil {
 		return
 	}
-	if len(parts) > 1 {
-		r.log.Warn("a batch cannot be decided, going on one by one", zap.String("sale", string(sale)), zap.Int("reservations", len(parts)), zap.Error(err))
-		for _, p := range parts {
-			if r.stop.Err() != nil {
-				return
-			}
-			r.decide(b, sale, []part{p})
+	if len(parts) == 1 {
+		r.fail(b, sale, parts[0], err)
+		return
+	}
+	r.log.Warn("a batch cannot be decided, going on one by one", zap.String("sale", string(sale)), zap.Int("reservations", len(parts)), zap.Error(err))
+	for _, p := range parts {
+		if r.stop.Err() != nil {
+			return
 		}
-		return
+		alone := []part{p}
+		err := r.once(func(ctx context.Context) error { return r.decideOnce(ctx, b, sale, alone) })
+		if err != nil {
+			r.fail(b, sale, p, err)
+		}
 	}
-	p := parts[0]
+}
+
+// decideOnce makes one call of Decide and settles every part if it succeeds.
+func (r *run) decideOnce(ctx context.Context, b *batch, sale flashgate.SaleID, parts []part) error {
+	rs := reservations(parts)
+	decisions, err := r.cfg.Ledger.Decide(ctx, sale, rs, r.cfg.OrderTTL)
+	if err != nil {
+		return err
+	}
+	if len(decisions) != len(rs) {
+		return flashgate.Errorf(flashgate.CodeInternal, "worker.decide", "%d decisions for %d reservations", len(decisions), len(rs))
+	}
+	r.metrics.batch.Observe(float64(len(rs)))
+	for i, d := range decisions {
+		r.note(sale, d)
+		b.settled(parts[i].delivery)
+	}
+	return nil
+}
+
+// fail handles a reservation that cannot be decided though it is alone and the
+// database is there: a dead letter at once when it is not valid, and otherwise after
+// it has come from the queue often enough.
+func (r *run) fail(b *batch, sale flashgate.SaleID, p part, err error) {
 	letter := invalidOrder(sale, p.reservation, err)
 	if flashgate.ErrorCode(err) != flashgate.CodeInvalid {
 		attempts := b.deliveries[p.delivery].Attempts
@@ -47,30 +79,6 @@ func (r *run) decide(b *batch, sale flashgate.SaleID, parts []part) {
 	if r.keepDead(letter) {
 		b.settled(p.delivery)
 	}
-}
-
-// decideTogether makes one call of Decide and settles every part if it succeeds.
-func (r *run) decideTogether(b *batch, sale flashgate.SaleID, parts []part) error {
-	rs := reservations(parts)
-	var decisions []flashgate.Decision
-	begin := time.Now()
-	err := r.patiently(r.stop, "decide", backendDatabase, func(ctx context.Context) (err error) {
-		decisions, err = r.cfg.Ledger.Decide(ctx, sale, rs, r.cfg.OrderTTL)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if len(decisions) != len(rs) {
-		return flashgate.Errorf(flashgate.CodeInternal, "worker.decide", "%d decisions for %d reservations", len(decisions), len(rs))
-	}
-	r.metrics.decideSeconds.Observe(time.Since(begin).Seconds())
-	r.metrics.batch.Observe(float64(len(rs)))
-	for i, d := range decisions {
-		r.note(sale, d)
-		b.settled(parts[i].delivery)
-	}
-	return nil
 }
 
 // note counts a decision. A duplicate is settled by its row: the gate shares the
