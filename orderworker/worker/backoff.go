@@ -57,8 +57,8 @@ func transient(err error) bool {
 
 // suspectAfter is how many transient failures in a row make a call suspect: from
 // then on it is given up if the backend answers other calls, as then the call itself
-// is what cannot be done. It is about a second.
-const suspectAfter = 7
+// is what cannot be done. It is about half a second.
+const suspectAfter = 5
 
 // patiently repeats a call while its error is transient and until has not ended. It
 // returns nil, an error that is not transient, or the last error when until ended or

@@ -1,0 +1,221 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"flashgate"
+)
+
+func (c *cli) saleCommand() *cobra.Command {
+	var end ending
+	open := &cobra.Command{
+		Use:   "open SALE [--for DURATION | --until TIME]",
+		Short: "Open a sale now",
+		Long: `open starts a sale now, or keeps an open one open, by the database's clock.
+
+It ends as it was planned, or after --for, or at --until. A sale that has ended needs
+one of them.`,
+		Example: "  orderworker sale open 2 --for 1h30m\n  orderworker sale open 2 --until 2026-11-27T20:00:00Z",
+		Args:    cobra.ExactArgs(1),
+	}
+	open.Flags().StringVar(&end.span, "for", "", "end it so long after now: 90s, 30m, 1h30m")
+	open.Flags().StringVar(&end.until, "until", "", "end it then: an RFC 3339 time")
+	open.MarkFlagsMutuallyExclusive("for", "until")
+	open.RunE = do(func(ctx context.Context, args []string) error { return c.openSale(ctx, args[0], end) })
+	return group("sale", "List, open, close and restock sales",
+		&cobra.Command{Use: "list", Short: "List all sales", Args: cobra.NoArgs, RunE: do(c.listSales)},
+		open,
+		&cobra.Command{Use: "close SALE", Short: "End a sale now; its orders stay", Args: cobra.ExactArgs(1), RunE: do(c.closeSale)},
+		&cobra.Command{Use: "restock SALE UNITS", Short: "Add units to a sale", Args: cobra.ExactArgs(2), RunE: do(c.restockSale)},
+	)
+}
+
+// saleView is a sale as it is printed: the shop's names, and what the gate holds.
+type saleView struct {
+	ID         flashgate.SaleID  `json:"id"`
+	Goods      flashgate.GoodsID `json:"goods"`
+	FlashPrice int64             `json:"flash_price"` // minor units
+	StartsAt   string            `json:"starts_at"`
+	EndsAt     string            `json:"ends_at"`
+	Phase      flashgate.Phase   `json:"phase"`
+	PerUser    int               `json:"per_user"`
+	Seeded     int64             `json:"seeded"` // with what was restocked
+	StockLeft  int64             `json:"stock_left"`
+	Undecided  int64             `json:"undecided"` // units held at the gate
+}
+
+func (c *cli) viewSale(ctx context.Context, b *backends, s flashgate.Sale) (saleView, error) {
+	gate, err := b.View(ctx, s.ID)
+	if err != nil {
+		return saleView{}, err
+	}
+	return saleView{
+		ID: s.ID, Goods: s.Goods, FlashPrice: s.FlashPrice, StartsAt: stamp(s.Starts), EndsAt: stamp(s.Ends),
+		Phase: flashgate.PhaseAt(gate.Now, s.Starts, s.Ends), PerUser: s.PerUser,
+		Seeded: s.Seeded, StockLeft: s.StockLeft, Undecided: gate.Held,
+	}, nil
+}
+
+func (c *cli) listSales(ctx context.Context, _ []string) error {
+	return c.with(func(b *backends) error {
+		sales, err := b.Sales(ctx)
+		if err != nil {
+			return err
+		}
+		views := make([]saleView, len(sales))
+		for i, s := range sales {
+			if views[i], err = c.viewSale(ctx, b, s); err != nil {
+				return err
+			}
+		}
+		if c.json {
+			return writeJSON(c.Stdout, views)
+		}
+		return c.saleTable(views...)
+	})
+}
+
+func (c *cli) saleTable(views ...saleView) error {
+	rows := [][]string{{"SALE", "GOODS", "PHASE", "STARTS", "ENDS", "PRICE", "PER USER", "SEEDED", "LEFT", "UNDECIDED"}}
+	for _, v := range views {
+		rows = append(rows, []string{string(v.ID), string(v.Goods), string(v.Phase), v.StartsAt, v.EndsAt, fmt.Sprint(v.FlashPrice),
+			fmt.Sprint(v.PerUser), fmt.Sprint(v.Seeded), fmt.Sprint(v.StockLeft), fmt.Sprint(v.Undecided)})
+	}
+	return table(c.Stdout, rows...)
+}
+
+// sale reads a sale and the gate's clock. Of an unknown one it says which there are.
+func (c *cli) sale(ctx context.Context, b *backends, text string) (flashgate.Sale, time.Time, error) {
+	id, err := flashgate.ParseSaleID(text)
+	if err != nil {
+		return flashgate.Sale{}, time.Time{}, err
+	}
+	s, err := b.Sale(ctx, id)
+	if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
+		all, lerr := b.Sales(ctx)
+		if lerr != nil {
+			return s, time.Time{}, lerr
+		}
+		ids := make([]string, len(all))
+		for i, o := range all {
+			ids[i] = string(o.ID)
+		}
+		known := "there are none"
+		if len(ids) > 0 {
+			known = "there are: " + strings.Join(ids, ", ")
+		}
+		return s, time.Time{}, flashgate.Errorf(flashgate.CodeNotFound, "command.sale", "There is no sale %s; %s.", id, known)
+	}
+	if err != nil {
+		return s, time.Time{}, err
+	}
+	gate, err := b.View(ctx, id)
+	return s, gate.Now, err
+}
+
+// change writes a change and prints the sale as it is then.
+func (c *cli) change(ctx context.Context, b *backends, id flashgate.SaleID, ch flashgate.SaleChange) error {
+	s, err := b.ChangeSale(ctx, id, ch)
+	if err != nil {
+		return err
+	}
+	v, err := c.viewSale(ctx, b, s)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return writeJSON(c.Stdout, v)
+	}
+	return c.saleTable(v)
+}
+
+// ending is when an opened sale shall end; nothing set means as planned.
+type ending struct {
+	span  string // --for
+	until string // --until
+}
+
+// at is nil for as planned.
+func (e ending) at(now time.Time) (*time.Time, error) {
+	const op = "command.open"
+	switch {
+	case e.span != "":
+		d, err := time.ParseDuration(e.span)
+		if err != nil || d < time.Second {
+			return nil, flashgate.Invalid(op, "--for", "is %q; it must be a duration of at least 1s, such as 30m or 1h30m", e.span)
+		}
+		t := now.Add(d)
+		return &t, nil
+	case e.until != "":
+		t, err := time.Parse(time.RFC3339, e.until)
+		if err != nil {
+			return nil, flashgate.Invalid(op, "--until", "is %q; it must be an RFC 3339 time such as %s", e.until, stamp(now.Add(time.Hour)))
+		}
+		if !t.After(now) {
+			return nil, flashgate.Invalid(op, "--until", "is %s, which has passed; it is %s now", stamp(t), stamp(now))
+		}
+		return &t, nil
+	default:
+		return nil, nil
+	}
+}
+
+func (c *cli) openSale(ctx context.Context, id string, end ending) error {
+	return c.with(func(b *backends) error {
+		s, now, err := c.sale(ctx, b, id)
+		if err != nil {
+			return err
+		}
+		var ch flashgate.SaleChange
+		if ch.Ends, err = end.at(now); err != nil {
+			return err
+		}
+		phase := flashgate.PhaseAt(now, s.Starts, s.Ends)
+		if phase == flashgate.PhaseEnded && ch.Ends == nil {
+			return flashgate.Errorf(flashgate.CodeWrongState, "command.open",
+				"Sale %s has ended at %s: say how long it shall be open, with --for 1h or --until %s.", s.ID, stamp(s.Ends), stamp(now.Add(time.Hour)))
+		}
+		if phase != flashgate.PhaseOpen {
+			ch.Starts = &now
+		}
+		return c.change(ctx, b, s.ID, ch)
+	})
+}
+
+func (c *cli) closeSale(ctx context.Context, args []string) error {
+	return c.with(func(b *backends) error {
+		s, now, err := c.sale(ctx, b, args[0])
+		if err != nil {
+			return err
+		}
+		if flashgate.PhaseAt(now, s.Starts, s.Ends) == flashgate.PhaseEnded {
+			return flashgate.Errorf(flashgate.CodeWrongState, "command.close", "Sale %s has ended already, at %s.", s.ID, stamp(s.Ends))
+		}
+		return c.change(ctx, b, s.ID, flashgate.SaleChange{Close: true})
+	})
+}
+
+func (c *cli) restockSale(ctx context.Context, args []string) error {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	if err != nil || n < 1 || n > flashgate.MaxStock {
+		return flashgate.Invalid("command.restock", "UNITS", "is %q; it must be a number from 1 to %d", args[1], int64(flashgate.MaxStock))
+	}
+	return c.with(func(b *backends) error {
+		s, _, err := c.sale(ctx, b, args[0])
+		if err != nil {
+			return err
+		}
+		err = c.change(ctx, b, s.ID, flashgate.SaleChange{Restock: n})
+		if flashgate.ErrorCode(err) == flashgate.CodeUnavailable {
+			return &flashgate.Error{Code: flashgate.CodeUnavailable, Op: "command.restock", Err: err,
+				Message: "It is not known whether the units were added; look at `orderworker sale list` before you repeat it"}
+		}
+		return err
+	})
+}
