@@ -17,6 +17,9 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
+// consumerSuffix names the file whose lock the consuming process holds.
+const consumerSuffix = "-consumer"
+
 // schemaVersion is kept in the file's user_version.
 const schemaVersion = 1
 
@@ -98,7 +101,7 @@ func openFile(path string) (_ *Store, err error) {
 	return &Store{
 		path: path, refs: 1, write: w, reader: reader,
 		reads: map[string]*sql.Stmt{}, inFlight: map[uint64]bool{}, enqueued: make(chan struct{}),
-		consumer: flock.New(path + "-consumer"),
+		consumer: flock.New(path + consumerSuffix),
 	}, nil
 }
 

@@ -190,3 +190,34 @@ func BenchmarkReserve(b *testing.B) {
 		})
 	}
 }
+
+func TestRemoveRefusesAFileInUse(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "flashgate.db")
+	if err := sqlite.Remove(path); err != nil {
+		t.Errorf("nothing there: %v", err)
+	}
+	s, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	createSale(t, s, "1", 1)
+	if _, err := s.Reserve(t.Context(), "1", []flashgate.Reservation{reservation("1", "u")}); err != nil {
+		t.Fatal(err)
+	}
+	if ds, err := s.Receive(t.Context(), 10); err != nil || len(ds) != 1 {
+		t.Fatalf("Receive: %v, %v", ds, err)
+	}
+	if err := sqlite.Remove(path); flashgate.ErrorCode(err) != flashgate.CodeWrongState {
+		t.Errorf("a file in use: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlite.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(path + "*"); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
