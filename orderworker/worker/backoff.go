@@ -70,6 +70,9 @@ func (r *run) patiently(until context.Context, op, backend string, call func(con
 		if err := until.Err(); err != nil {
 			return err
 		}
+		// Asked before the call: a backend that has just come back proves nothing
+		// against it.
+		suspect := b.failures >= suspectAfter && r.answers(backend)
 		err := r.once(call)
 		if err == nil || !transient(err) {
 			r.health.report(backend, nil)
@@ -78,7 +81,7 @@ func (r *run) patiently(until context.Context, op, backend string, call func(con
 		r.health.report(backend, err)
 		r.metrics.retries.WithLabelValues(op).Inc()
 		r.log.Warn("a call failed, trying again", zap.String("op", op), zap.Int("attempt", b.failures+1), zap.Error(err))
-		if b.failures >= suspectAfter && r.answers(backend) {
+		if suspect {
 			return err
 		}
 		if !b.wait(until) {

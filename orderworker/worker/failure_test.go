@@ -25,6 +25,7 @@ type failing struct {
 	ack      error
 	receive  func() error
 	attempts int // added to each delivery's
+	returned int // deliveries that came back
 }
 
 var away = &flashgate.Error{Code: flashgate.CodeUnavailable, Op: "test", Err: errors.New("cut off")}
@@ -62,6 +63,11 @@ func (f *failing) Ack(ctx context.Context, ds []flashgate.Delivery) error {
 		return f.ack
 	}
 	return f.Store.Ack(ctx, ds)
+}
+
+func (f *failing) Return(ctx context.Context, ds []flashgate.Delivery) error {
+	f.returned += len(ds)
+	return f.Store.Return(ctx, ds)
 }
 
 func (f *failing) Receive(ctx context.Context, max int) ([]flashgate.Delivery, error) {
@@ -138,6 +144,9 @@ func TestDatabaseAway(t *testing.T) {
 	w.stop()
 	if n := w.metric("flashgate_worker_retries_total", "op", "decide"); n != 8 {
 		t.Errorf("%v retries, want 8", n)
+	}
+	if f.returned != 0 {
+		t.Errorf("%d deliveries were returned: that counts as their attempt, and they are not to blame", f.returned)
 	}
 	r.sums("1")
 }

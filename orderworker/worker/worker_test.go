@@ -191,7 +191,17 @@ func TestChunks(t *testing.T) {
 	r.publish("1", rs[:1000]...)
 	r.publish("1", rs[500:]...) // half of it again, in the same batch
 	r.publish("1", other)
-	w := r.start(nil)
+	f := &failing{Store: r.store, decide: func(rs []flashgate.Reservation) error {
+		ids := map[flashgate.OrderID]bool{}
+		for _, r := range rs {
+			ids[r.Order] = true
+		}
+		if len(rs) > flashgate.MaxMessageReservations || len(ids) != len(rs) {
+			t.Errorf("Decide got %d reservations with %d ids at once", len(rs), len(ids))
+		}
+		return nil
+	}}
+	w := r.start(f.use)
 	r.becomes(rs[buyers-1].Order, "pending")
 	r.eventually("the mismatch is kept", func() bool { return w.metric("flashgate_worker_dead_letters_total") == 1 })
 	w.stop()
