@@ -35,7 +35,7 @@ type Process struct {
 func Main(ctx context.Context, p Process) int {
 	c := &cli{Process: p}
 	root := c.root()
-	root.SetArgs(p.Args)
+	root.SetArgs(append([]string{}, p.Args...)) // cobra takes nil for os.Args
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
@@ -137,6 +137,16 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	}
 	g.AddCommand(subs...)
 	return g
+}
+
+// exactly says what is missing by name, where cobra only counts.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return fmt.Errorf("wrong number of arguments (%d); it is: %s", len(args), cmd.UseLine())
+	}
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -19,7 +19,7 @@ func (c *cli) ordersCommand() *cobra.Command {
 	var yes bool
 	drop := &cobra.Command{
 		Use: "drop ORDER [--yes]", Short: "End a dead letter: its order is rejected, what it held is free again",
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: do(func(ctx context.Context, args []string) error { return c.dropOrder(ctx, args[0], yes) }),
 	}
 	drop.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -30,9 +30,9 @@ func (c *cli) ordersCommand() *cobra.Command {
 	}
 	dead.Flags().IntVar(&max, "max", 100, "show so many at most")
 	return group("orders", "Show orders, and deal with dead letters",
-		&cobra.Command{Use: "show ORDER", Short: "Show an order, its dead letter, or that it is undecided", Args: cobra.ExactArgs(1), RunE: do(c.showOrder)},
+		&cobra.Command{Use: "show ORDER", Short: "Show an order, its dead letter, or that it is undecided", Args: exactly(1), RunE: do(c.showOrder)},
 		dead,
-		&cobra.Command{Use: "replay ORDER", Short: "Decide a dead letter again", Args: cobra.ExactArgs(1), RunE: do(c.replayOrder)},
+		&cobra.Command{Use: "replay ORDER", Short: "Decide a dead letter again", Args: exactly(1), RunE: do(c.replayOrder)},
 		drop,
 	)
 }
@@ -101,14 +101,21 @@ func (c *cli) showOrder(ctx context.Context, args []string) error {
 }
 
 func (c *cli) orderTable(v orderView) error {
-	rows := [][]string{
+	all := [][]string{
 		{"order", string(v.Order)}, {"sale", string(v.Sale)}, {"user", string(v.User)}, {"units", fmt.Sprint(v.Units)},
 		{"price", fmt.Sprint(v.Price)}, {"status", string(v.Status)}, {"reason", v.Reason}, {"batch", fmt.Sprint(v.Seq)},
 		{"created", v.CreatedAt}, {"expires", v.ExpiresAt}, {"updated", v.UpdatedAt},
 	}
 	if d := v.DeadLetter; d != nil {
-		rows = append(rows, []string{"dead letter", d.Reason}, []string{"since", d.CreatedAt},
+		all = append(all, []string{"dead letter", d.Reason}, []string{"since", d.CreatedAt},
 			[]string{"detail", d.Detail}, []string{"record", d.Record})
+	}
+	var rows [][]string
+	for _, r := range all {
+		// What is not decided, or not readable, has no price, batch or times.
+		if r[1] != "" && r[1] != "0" {
+			rows = append(rows, r)
+		}
 	}
 	return table(c.Stdout, rows...)
 }
@@ -154,7 +161,7 @@ func (c *cli) deadOrders(ctx context.Context, max int) error {
 			err = table(c.Stdout, rows...)
 		}
 		if err == nil && more {
-			_, err = fmt.Fprintf(c.Stderr, "There are more than these %d; see them with --max.\n", max)
+			_, err = fmt.Fprintf(c.Stderr, "There are more than these; see them with --max %d.\n", min(10*max, maxLetters))
 		}
 		return err
 	})
@@ -232,8 +239,8 @@ func (c *cli) dropOrder(ctx context.Context, text string, yes bool) error {
 func (c *cli) ask(question string) bool {
 	fmt.Fprint(c.Stderr, question)
 	answer, err := bufio.NewReader(c.Stdin).ReadString('\n')
-	if err != nil && answer == "" {
-		return false
+	if err != nil { // end of input: nobody typed the end of the line
+		fmt.Fprintln(c.Stderr)
 	}
 	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y")
 }

@@ -22,17 +22,16 @@ func (c *cli) saleCommand() *cobra.Command {
 It ends as it was planned, or after --for, or at --until. A sale that has ended needs
 one of them.`,
 		Example: "  orderworker sale open 2 --for 1h30m\n  orderworker sale open 2 --until 2026-11-27T20:00:00Z",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly(1),
 	}
 	open.Flags().StringVar(&end.span, "for", "", "end it so long after now: 90s, 30m, 1h30m")
 	open.Flags().StringVar(&end.until, "until", "", "end it then: an RFC 3339 time")
-	open.MarkFlagsMutuallyExclusive("for", "until")
 	open.RunE = do(func(ctx context.Context, args []string) error { return c.openSale(ctx, args[0], end) })
 	return group("sale", "List, open, close and restock sales",
 		&cobra.Command{Use: "list", Short: "List all sales", Args: cobra.NoArgs, RunE: do(c.listSales)},
 		open,
-		&cobra.Command{Use: "close SALE", Short: "End a sale now; its orders stay", Args: cobra.ExactArgs(1), RunE: do(c.closeSale)},
-		&cobra.Command{Use: "restock SALE UNITS", Short: "Add units to a sale", Args: cobra.ExactArgs(2), RunE: do(c.restockSale)},
+		&cobra.Command{Use: "close SALE", Short: "End a sale now; its orders stay", Args: exactly(1), RunE: do(c.closeSale)},
+		&cobra.Command{Use: "restock SALE UNITS", Short: "Add units to a sale", Args: exactly(2), RunE: do(c.restockSale)},
 	)
 }
 
@@ -145,6 +144,8 @@ type ending struct {
 func (e ending) at(now time.Time) (*time.Time, error) {
 	const op = "command.open"
 	switch {
+	case e.span != "" && e.until != "":
+		return nil, flashgate.Invalid(op, "--for", "and --until exclude each other: give one of them")
 	case e.span != "":
 		d, err := time.ParseDuration(e.span)
 		if err != nil || d < time.Second {

@@ -189,7 +189,8 @@ func TestChunks(t *testing.T) {
 	other := rs[0]
 	other.User = "eve"
 	r.publish("1", rs[:1000]...)
-	r.publish("1", rs[500:]...) // half of it again, in the same batch
+	r.publish("1", rs[1000:]...)
+	r.publish("1", rs[500:1000]...) // again, in the same batch
 	r.publish("1", other)
 	f := &failing{Store: r.store, decide: func(rs []flashgate.Reservation) error {
 		ids := map[flashgate.OrderID]bool{}
