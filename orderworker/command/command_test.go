@@ -67,13 +67,16 @@ func TestSaleCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir)
+	d := &desk{t: t, dir: dir, env: map[string]string{"FLASHGATE_DATA": dir}, names: strings.NewReplacer(dir, "<data>")}
+	d.run("sale", "list")
+	d.run("sale", "list", "--json")
+	d.run("sale", "close", "nowhere")
 	createSale(t, s, "open", 100, -time.Hour, time.Hour)
 	createSale(t, s, "soon", 50, time.Hour, 2*time.Hour)
 	createSale(t, s, "past", 10, -2*time.Hour, -time.Hour)
 	if _, err := s.Reserve(t.Context(), "open", []flashgate.Reservation{reservation("open", "ann")}); err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, dir: dir, env: map[string]string{"FLASHGATE_DATA": dir}, names: strings.NewReplacer(dir, "<data>")}
 	d.run("sale", "list")
 	d.run("sale", "list", "--json")
 	d.run("sale", "open", "soon")

@@ -43,7 +43,7 @@ func (c *cli) run(ctx context.Context, _ []string) (err error) {
 			Message: "Cannot listen for health and metrics; choose another address with WORKER_ADDR"}
 	}
 	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: zap.NewStdLog(log)}
-	log.Info("worker started", zap.String("address", listener.Addr().String()), zap.Duration("order_ttl", ttl), zap.String("version", buildVersion()))
+	log.Info("worker started", zap.String("address", listener.Addr().String()), zap.Stringer("order_ttl", ttl), zap.String("version", buildVersion()))
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -76,6 +76,10 @@ func (c *cli) listSales(ctx context.Context, _ []string) error {
 		if c.json {
 			return writeJSON(c.Stdout, views)
 		}
+		if len(views) == 0 {
+			_, err := fmt.Fprintln(c.Stdout, "There are no sales.")
+			return err
+		}
 		return c.saleTable(views...)
 	})
 }

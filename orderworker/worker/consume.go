@@ -2,11 +2,15 @@ package worker
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
 	"flashgate"
 )
+
+// longestReturn bounds the wait after deliveries went back.
+const longestReturn = 500 * time.Millisecond
 
 // consume takes batches until the worker stops.
 func (r *run) consume() {
@@ -32,8 +36,8 @@ func (r *run) consume() {
 			returned.failures = 0
 		} else {
 			// What was returned comes at once; without a wait a poisoned message
-			// would keep the worker spinning.
-			returned.wait(r.stop)
+			// would keep the worker spinning. A long one would punish its neighbours.
+			sleep(r.stop, min(returned.next(), longestReturn))
 		}
 	}
 }
