@@ -4,6 +4,7 @@ include xcaddy.env
 GO ?= go
 FUZZTIME ?= 10s
 TEST_TIMEOUT ?= 18m
+CADDY_OUTPUT ?= bin/caddy
 
 .PHONY: help run reset test race lint fuzz caddy
 
@@ -33,5 +34,5 @@ fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 	@./deploy/fuzz.sh $(FUZZTIME)
 
 caddy: ## a Caddy with the modules of xcaddy.env, in bin/caddy
-	@mkdir -p bin
-	$(GO) tool xcaddy build $(CADDY_VERSION) $(addprefix --with ,$(CADDY_MODULES)) --replace flashgate=$(CURDIR) --output bin/caddy
+	@mkdir -p $(dir $(CADDY_OUTPUT))
+	$(GO) tool xcaddy build $(CADDY_VERSION) $(addprefix --with ,$(CADDY_MODULES)) --replace flashgate=$(CURDIR) --output $(CADDY_OUTPUT)

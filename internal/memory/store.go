@@ -1,0 +1,233 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"flashgate"
+	"flashgate/internal/ratelimit"
+)
+
+// DefaultMaxBytes is the budget of a Store that asks for none: 64 MiB.
+const DefaultMaxBytes = 64 << 20
+
+// MinMaxBytes is the smallest budget: 1 MiB.
+const MinMaxBytes = 1 << 20
+
+// entryOverhead is about what an entry costs beside its key and value: the node of
+// the cache, the headers of string and slice, its place in the table.
+const entryOverhead = 160
+
+// Config of a Store.
+type Config struct {
+	// MaxBytes bounds keys, values and what their entries cost, over all kinds: a
+	// quarter for limits, a quarter for one-time values, half for pages. Default 64
+	// MiB, at least 1 MiB. The bound may be exceeded for a moment while entries are
+	// evicted.
+	MaxBytes int64
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Store keeps short-lived state. It is safe for concurrent use.
+type Store struct {
+	now     func() time.Time
+	limits  *otter.Cache[string, ratelimit.Window]
+	values  *otter.Cache[string, entry]
+	pages   *otter.Cache[string, entry]
+	maxPage int
+}
+
+// entry is a value with the end of its life by the Store's clock. The cache's own
+// expiry only frees the memory.
+type entry struct {
+	value []byte
+	ends  time.Time
+	ttl   time.Duration
+}
+
+// New makes an empty Store. A MaxBytes out of range is CodeInvalid.
+func New(cfg Config) (*Store, error) {
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxBytes < MinMaxBytes || cfg.MaxBytes > 1<<40 {
+		return nil, flashgate.Invalid("memory.New", "max_bytes", "must be between 1 MiB and 1 TiB; leave it out for 64 MiB")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	quarter := uint64(cfg.MaxBytes / 4)
+	limits, err := otter.New(&otter.Options[string, ratelimit.Window]{
+		MaximumWeight: quarter,
+		Weigher:       func(k string, _ ratelimit.Window) uint32 { return uint32(len(k) + 32 + entryOverhead) },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, ratelimit.Window]) time.Duration {
+			// A counter always has an end of life: two windows after its last request.
+			return 2 * e.Value.Length
+		}),
+	})
+	if err != nil {
+		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: "memory.New", Err: err}
+	}
+	values, err := newEntries(quarter)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newEntries(2 * quarter)
+	if err != nil {
+		return nil, err
+	}
+	// One page may have an eighth of the pages' budget, so that one never pushes out
+	// all others.
+	return &Store{now: cfg.Now, limits: limits, values: values, pages: pages, maxPage: int(quarter / 4)}, nil
+}
+
+func newEntries(weight uint64) (*otter.Cache[string, entry], error) {
+	c, err := otter.New(&otter.Options[string, entry]{
+		MaximumWeight:    weight,
+		Weigher:          func(k string, e entry) uint32 { return uint32(len(k) + len(e.value) + entryOverhead) },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, entry]) time.Duration { return e.Value.ttl }),
+	})
+	if err != nil {
+		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: "memory.New", Err: err}
+	}
+	return c, nil
+}
+
+// Close frees everything.
+func (s *Store) Close() error {
+	s.limits.InvalidateAll()
+	s.values.InvalidateAll()
+	s.pages.InvalidateAll()
+	return nil
+}
+
+// Weight is what the entries weigh now, in bytes.
+func (s *Store) Weight() int64 {
+	s.limits.CleanUp()
+	s.values.CleanUp()
+	s.pages.CleanUp()
+	return int64(s.limits.WeightedSize() + s.values.WeightedSize() + s.pages.WeightedSize())
+}
+
+// Allow decides inside the lock of the key's bucket: one atomic step.
+func (s *Store) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	const op = "memory.Allow"
+	if err := r.Validate(); err != nil {
+		return flashgate.Verdict{}, err
+	}
+	if err := ended(ctx, op); err != nil {
+		return flashgate.Verdict{}, err
+	}
+	var v flashgate.Verdict
+	s.limits.Compute(key, func(w ratelimit.Window, _ bool) (ratelimit.Window, otter.ComputeOp) {
+		w, v = w.Take(r, s.now())
+		if !v.Allowed {
+			return w, otter.CancelOp
+		}
+		return w, otter.WriteOp
+	})
+	return v, nil
+}
+
+// Reset forgets a limit.
+func (s *Store) Reset(ctx context.Context, key string) error {
+	if err := ended(ctx, "memory.Reset"); err != nil {
+		return err
+	}
+	s.limits.Invalidate(key)
+	return nil
+}
+
+// Put writes a one-time value.
+func (s *Store) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	const op = "memory.Put"
+	if ttl <= 0 {
+		return flashgate.Invalid(op, "ttl", "must be positive")
+	}
+	if err := ended(ctx, op); err != nil {
+		return err
+	}
+	s.values.Set(key, s.entry(value, ttl))
+	return nil
+}
+
+// Take removes a one-time value; of any number of callers one gets it.
+func (s *Store) Take(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := ended(ctx, "memory.Take"); err != nil {
+		return nil, false, err
+	}
+	e, ok := s.values.Invalidate(key)
+	if !ok || !s.now().Before(e.ends) {
+		return nil, false, nil
+	}
+	return e.value, true, nil
+}
+
+// GetPage reads a page.
+func (s *Store) GetPage(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := ended(ctx, "memory.GetPage"); err != nil {
+		return nil, false, err
+	}
+	e, ok := s.pages.GetIfPresent(key)
+	if !ok || !s.now().Before(e.ends) {
+		return nil, false, nil
+	}
+	return e.value, true, nil
+}
+
+// SetPage writes a page; one that is larger than an eighth of the pages' budget is
+// not kept.
+func (s *Store) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {
+	const op = "memory.SetPage"
+	if ttl <= 0 {
+		return flashgate.Invalid(op, "ttl", "must be positive")
+	}
+	if err := ended(ctx, op); err != nil {
+		return err
+	}
+	if len(key)+len(page) > s.maxPage {
+		s.pages.Invalidate(key) // what was there is outdated
+		return nil
+	}
+	s.pages.Set(key, s.entry(page, ttl))
+	return nil
+}
+
+// DeletePage forgets a page.
+func (s *Store) DeletePage(ctx context.Context, key string) error {
+	if err := ended(ctx, "memory.DeletePage"); err != nil {
+		return err
+	}
+	s.pages.Invalidate(key)
+	return nil
+}
+
+// ClearPages forgets all pages.
+func (s *Store) ClearPages(ctx context.Context) error {
+	if err := ended(ctx, "memory.ClearPages"); err != nil {
+		return err
+	}
+	s.pages.InvalidateAll()
+	return nil
+}
+
+// entry copies the value: the caller may use its slice again.
+func (s *Store) entry(value []byte, ttl time.Duration) entry {
+	return entry{value: append([]byte(nil), value...), ends: s.now().Add(ttl), ttl: ttl}
+}
+
+func ended(ctx context.Context, op string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Err: context.Cause(ctx)}
+}
+
+var (
+	_ flashgate.Limiter   = (*Store)(nil)
+	_ flashgate.OneTime   = (*Store)(nil)
+	_ flashgate.PageStore = (*Store)(nil)
+)
