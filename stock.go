@@ -60,6 +60,7 @@ type Reserved struct {
 	Outcome Outcome
 	Prior   OrderID       // with OutcomeAlreadyBought
 	OpensIn time.Duration // with OutcomeNotStarted
+	Epoch   uint64        // with OutcomePublish: the gate's epoch, for the message
 }
 
 // StockView is the gate's state of a sale at one moment.
