@@ -19,7 +19,7 @@ const Name = "keys"
 // content is linked into place, and whoever comes second reads what the first made.
 //
 // Operators may add keys, newest first. Errors are CodeUnavailable when the file
-// cannot be read or made, and CodeInvalid when it does not hold keys; a file that is
+// cannot be read or made, and CodeInternal when it does not hold keys; a file that is
 // there is never replaced.
 func LoadOrCreate(dir string) (*flashgate.Keyring, error) {
 	const op = "keyfile.LoadOrCreate"
@@ -36,7 +36,7 @@ func LoadOrCreate(dir string) (*flashgate.Keyring, error) {
 	}
 	ring, err := flashgate.ParseKeyring(string(text))
 	if err != nil {
-		return nil, &flashgate.Error{Code: flashgate.CodeInvalid, Op: op, Field: "keys", Message: "The file of signing keys is damaged.",
+		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: op,
 			Err: fmt.Errorf("%s: %w", path, err)}
 	}
 	return ring, nil

@@ -89,8 +89,8 @@ func TestADamagedFileIsNeverReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := keyfile.LoadOrCreate(dir)
-	if flashgate.ErrorCode(err) != flashgate.CodeInvalid || !strings.Contains(err.Error(), path) {
-		t.Errorf("LoadOrCreate = %v, want invalid with the path", err)
+	if flashgate.ErrorCode(err) != flashgate.CodeInternal || !strings.Contains(err.Error(), path) {
+		t.Errorf("LoadOrCreate = %v, want internal with the path", err)
 	}
 	if text, _ := os.ReadFile(path); string(text) != "half a k" {
 		t.Errorf("the file is now %q", text)

@@ -54,7 +54,7 @@ func SetHeader(h http.Header, err error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", RetryAfter(e.RetryAfter))
 	}
-	if e.Code == flashgate.CodeUnknownOutcome && e.Order != "" {
+	if e.Code == flashgate.CodeUnknownOutcome && e.Order != "" && h.Get("Location") == "" {
 		h.Set("Location", "/api/orders/"+string(e.Order))
 	}
 }
