@@ -1,0 +1,205 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"flashgate"
+	"flashgate/internal/keyfile"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(&App{})
+}
+
+// DefaultDataDir is where the embedded files are unless data_dir says otherwise.
+const DefaultDataDir = "./data"
+
+// App holds what the flashgate directives share. Left out, it has all its
+// defaults: state in memory, sessions, stock and queue in one SQLite file.
+type App struct {
+	// URL of a Redis server. This version has the embedded backends only and
+	// refuses a URL; an empty value is an error as well. Default: absent, which
+	// means memory and SQLite. Placeholders such as {env.REDIS_URL} are replaced.
+	Redis *string `json:"redis,omitempty"`
+
+	// URL of a RabbitMQ server. This version has the embedded queue only and
+	// refuses a URL; an empty value is an error as well. Default: absent, which
+	// means the embedded queue. Placeholders are replaced.
+	RabbitMQ *string `json:"rabbitmq,omitempty"`
+
+	// Folder of the embedded files, made when it is first needed. A relative path
+	// counts from the working directory. Default: ./data. Placeholders are
+	// replaced.
+	DataDir string `json:"data_dir,omitempty"`
+
+	// Signing keys of path tokens and order ids, newest first, separated by commas
+	// or white space; each as `caddy flashgate sign key` prints it. Write
+	// {env.FLASHGATE_KEYS}: a key in the configuration itself lands in the autosave.
+	// Default, also when it is empty: the file `keys` in the data folder, made once
+	// with mode 0600.
+	Keys string `json:"keys,omitempty"`
+
+	// The backend of stock and sessions. Default: {"backend": "sqlite"}.
+	StockRaw json.RawMessage `json:"stock,omitempty" caddy:"namespace=flashgate.stock inline_key=backend"`
+
+	// The backend of limits, captchas, one-time values and cached pages.
+	// Default: {"backend": "memory"}.
+	StateRaw json.RawMessage `json:"state,omitempty" caddy:"namespace=flashgate.state inline_key=backend"`
+
+	// The order queue of a stock that does not enqueue by itself. Default: absent,
+	// as the SQLite stock enqueues in the transaction that reserves.
+	QueueRaw json.RawMessage `json:"queue,omitempty" caddy:"namespace=flashgate.queue inline_key=backend"`
+
+	dataDir     string
+	logger      *zap.Logger
+	stock       *shared[StockBackend]
+	queue       *shared[QueueBackend] // nil without a queue
+	state       StateBackend
+	stateModule string
+	stateOf     string // key of state in its pool; empty before it was acquired
+
+	mu   sync.Mutex
+	ring *flashgate.Keyring
+}
+
+// Get loads the app of a configuration, with its defaults when the configuration
+// has none. Directives call it in Provision.
+func Get(ctx caddy.Context) (*App, error) {
+	a, err := ctx.App("flashgate")
+	if err != nil {
+		return nil, err
+	}
+	return a.(*App), nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "flashgate", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the settings and attaches to the state that an earlier
+// configuration left in memory. It opens no file and dials nobody.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	repl := caddy.NewReplacer()
+	for _, line := range []struct {
+		option string
+		value  *string
+	}{{"redis", a.Redis}, {"rabbitmq", a.RabbitMQ}} {
+		if line.value == nil {
+			continue
+		}
+		if err := checkServer(line.option, repl.ReplaceAll(*line.value, "")); err != nil {
+			return err
+		}
+	}
+	if err := a.provisionFolder(repl); err != nil {
+		return err
+	}
+	if keys := strings.TrimSpace(repl.ReplaceAll(a.Keys, "")); keys != "" {
+		ring, err := flashgate.ParseKeyring(keys)
+		if err != nil {
+			return err
+		}
+		a.ring = ring
+	}
+	return a.provisionBackends(ctx)
+}
+
+func (a *App) provisionFolder(repl *caddy.Replacer) error {
+	dir := a.DataDir
+	if dir == "" {
+		dir = DefaultDataDir
+	}
+	dir = repl.ReplaceAll(dir, "")
+	if dir == "" {
+		return errors.New("data_dir is empty: name a folder, or leave the line out for " + DefaultDataDir)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	a.dataDir = abs
+	return nil
+}
+
+// checkServer judges the value of a line that names a server.
+func checkServer(option, value string) error {
+	if strings.TrimSpace(value) == "" {
+		return fmt.Errorf("%s is empty: leave the line out for the embedded backends", option)
+	}
+	return fmt.Errorf("%s: this version has the embedded backends only; leave the line out", option)
+}
+
+// Start makes this app the live one. It never fails.
+func (a *App) Start() error {
+	// What the previous configuration has open stays open.
+	if a.stock.inUse() {
+		if _, err := a.stock.get(); err != nil {
+			a.logger.Warn("the stock did not open; it is tried again with the next request", zap.Error(err))
+		}
+	}
+	live.push(a)
+	return nil
+}
+
+// Stop ends this app's time as the live one. Its backends stay open until Cleanup,
+// as requests may still run.
+func (a *App) Stop() error {
+	live.drop(a)
+	return nil
+}
+
+// Cleanup gives back what was acquired. Requests that are still running keep
+// working: a backend is closed when the last call in it has ended.
+func (a *App) Cleanup() error {
+	live.drop(a)
+	var errs []error
+	if a.stock != nil {
+		errs = append(errs, a.stock.release())
+	}
+	if a.queue != nil {
+		errs = append(errs, a.queue.release())
+	}
+	if a.stateOf != "" {
+		_, err := states.Delete(a.stateOf)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Folder is the absolute path of the data folder.
+func (a *App) Folder() string { return a.dataDir }
+
+// Keyring returns the signing keys. Without the setting `keys` the first call makes
+// the key file. An error is not remembered.
+func (a *App) Keyring() (*flashgate.Keyring, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ring == nil {
+		ring, err := keyfile.LoadOrCreate(a.dataDir)
+		if err != nil {
+			return nil, err
+		}
+		a.ring = ring
+	}
+	return a.ring, nil
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,206 @@
+package app
+
+import (
+	"path/filepath"
+
+	"flashgate"
+	"flashgate/internal/memory"
+	"flashgate/internal/sqlite"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+func init() {
+	caddy.RegisterModule(&SQLite{})
+	caddy.RegisterModule(&Memory{})
+}
+
+// StockBackend is an open backend of stock and sessions.
+type StockBackend interface {
+	flashgate.Stock
+	flashgate.SessionStore
+	flashgate.Checker
+	caddy.Destructor
+}
+
+// StockModule is a guest module in the namespace flashgate.stock.
+type StockModule interface {
+	caddy.Module
+	// StockKey names what OpenStock opens: configurations with the same key share
+	// it within the process.
+	StockKey(dataDir string) string
+	// OpenStock opens the backend. It is called when a request needs it, and again
+	// after an error.
+	OpenStock(dataDir string) (StockBackend, error)
+}
+
+// QueueBackend is an open order queue.
+type QueueBackend interface {
+	flashgate.Publisher
+	flashgate.Checker
+	caddy.Destructor
+}
+
+// QueueModule is a guest module in the namespace flashgate.queue, for a stock that
+// answers OutcomePublish.
+type QueueModule interface {
+	caddy.Module
+	QueueKey(dataDir string) string                 // as StockKey
+	OpenQueue(dataDir string) (QueueBackend, error) // as OpenStock
+}
+
+// StateBackend is a backend of short-lived state.
+type StateBackend interface {
+	flashgate.Limiter
+	flashgate.OneTime
+	flashgate.PageStore
+}
+
+// StateModule is a guest module in the namespace flashgate.state.
+type StateModule interface {
+	caddy.Module
+	// OpenState makes the state. It is called while provisioning, so it must not
+	// need a server or a file; one that has a server behind it dials later. What it
+	// returns may implement caddy.Destructor.
+	OpenState() (StateBackend, error)
+}
+
+// SQLite keeps stock, sessions and the queue in one file, flashgate.db in the data
+// folder. It is the default stock and has no settings.
+type SQLite struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*SQLite) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "flashgate.stock.sqlite", New: func() caddy.Module { return new(SQLite) }}
+}
+
+// StockKey is the file's path.
+func (*SQLite) StockKey(dataDir string) string { return filepath.Join(dataDir, "flashgate.db") }
+
+// OpenStock opens the file and makes it when it is not there.
+func (s *SQLite) OpenStock(dataDir string) (StockBackend, error) {
+	store, err := sqlite.Open(s.StockKey(dataDir))
+	if err != nil {
+		return nil, err
+	}
+	return sqliteStock{store}, nil
+}
+
+type sqliteStock struct{ *sqlite.Store }
+
+func (s sqliteStock) Destruct() error { return s.Close() }
+
+// Memory keeps short-lived state in the process, bounded by bytes. It is the
+// default state; a reload keeps what it holds, a restart does not.
+type Memory struct {
+	// The most bytes that it holds; the least recently used goes first. Between
+	// 1 MiB and 1 TiB. Default: 64 MiB. After a reload the value of the first
+	// configuration with this data folder stays in force until a restart.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+}
+
+const (
+	defaultMaxBytes = 64 << 20
+	minMaxBytes     = 1 << 20
+	maxMaxBytes     = 1 << 40
+)
+
+// CaddyModule returns the Caddy module information.
+func (*Memory) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "flashgate.state.memory", New: func() caddy.Module { return new(Memory) }}
+}
+
+// Validate checks the range.
+func (m *Memory) Validate() error {
+	if m.MaxBytes != 0 && (m.MaxBytes < minMaxBytes || m.MaxBytes > maxMaxBytes) {
+		return flashgate.Invalid("flashgate.state.memory", "max_bytes", "must be between 1 MiB and 1 TiB")
+	}
+	return nil
+}
+
+// OpenState makes an empty store.
+func (m *Memory) OpenState() (StateBackend, error) {
+	size := m.MaxBytes
+	if size == 0 {
+		size = defaultMaxBytes
+	}
+	store, err := memory.New(memory.Config{MaxBytes: size})
+	if err != nil {
+		return nil, err
+	}
+	return memoryState{store}, nil
+}
+
+type memoryState struct{ *memory.Store }
+
+func (s memoryState) Destruct() error { return s.Close() }
+
+// states holds the memory of the process by data folder and module, so that limits
+// and captchas outlive a configuration; stocks and queues by the backend's own key.
+var (
+	states = caddy.NewUsagePool()
+	stocks = caddy.NewUsagePool()
+	queues = caddy.NewUsagePool()
+)
+
+// pooledState gives the pool its destructor.
+type pooledState struct{ StateBackend }
+
+func (p pooledState) Destruct() error {
+	if d, ok := p.StateBackend.(caddy.Destructor); ok {
+		return d.Destruct()
+	}
+	return nil
+}
+
+func (a *App) provisionBackends(ctx caddy.Context) error {
+	if a.StockRaw == nil {
+		a.StockRaw = caddyconfig.JSONModuleObject(new(SQLite), "backend", "sqlite", nil)
+	}
+	if a.StateRaw == nil {
+		a.StateRaw = caddyconfig.JSONModuleObject(new(Memory), "backend", "memory", nil)
+	}
+	m, err := ctx.LoadModule(a, "StockRaw")
+	if err != nil {
+		return err
+	}
+	stock := m.(StockModule)
+	a.stock = &shared[StockBackend]{
+		pool: stocks, module: stock.CaddyModule().String(), key: stock.CaddyModule().String() + " " + stock.StockKey(a.dataDir),
+		open: func() (StockBackend, error) { return stock.OpenStock(a.dataDir) },
+	}
+	if a.QueueRaw != nil {
+		m, err := ctx.LoadModule(a, "QueueRaw")
+		if err != nil {
+			return err
+		}
+		queue := m.(QueueModule)
+		a.queue = &shared[QueueBackend]{
+			pool: queues, module: queue.CaddyModule().String(), key: queue.CaddyModule().String() + " " + queue.QueueKey(a.dataDir),
+			open: func() (QueueBackend, error) { return queue.OpenQueue(a.dataDir) },
+		}
+	}
+	m, err = ctx.LoadModule(a, "StateRaw")
+	if err != nil {
+		return err
+	}
+	state := m.(StateModule)
+	key := state.CaddyModule().String() + " " + a.dataDir
+	v, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
+		s, err := state.OpenState()
+		return pooledState{s}, err
+	})
+	if err != nil {
+		return err
+	}
+	a.state, a.stateModule, a.stateOf = v.(pooledState).StateBackend, state.CaddyModule().String(), key
+	return nil
+}
+
+// Interface guards.
+var (
+	_ StockModule     = (*SQLite)(nil)
+	_ StateModule     = (*Memory)(nil)
+	_ caddy.Validator = (*Memory)(nil)
+)

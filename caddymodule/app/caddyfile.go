@@ -1,0 +1,127 @@
+package app
+
+import (
+	"strings"
+
+	"flashgate"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("flashgate", parseGlobal)
+}
+
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("flashgate is there twice: write its options in one block")
+	}
+	a := new(App)
+	if err := a.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "flashgate", Value: caddyconfig.JSON(a, nil)}, nil
+}
+
+// UnmarshalCaddyfile reads the global option. Syntax:
+//
+//	flashgate {
+//	    redis    <url>          # leave the line out: memory and SQLite
+//	    rabbitmq <url>          # leave the line out: the embedded queue
+//	    data_dir <folder>       # default ./data
+//	    keys     <keys>         # default: made once, kept in the data folder
+//	    state memory {
+//	        max_size <size>     # default 64MiB
+//	    }
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return ParseBlock(d, "flashgate",
+		Option{Name: "redis", Parse: func() error { return parseServer(d, &a.Redis) }},
+		Option{Name: "rabbitmq", Parse: func() error { return parseServer(d, &a.RabbitMQ) }},
+		Option{Name: "data_dir", Parse: func() error { return a.parseFolder(d) }},
+		Option{Name: "keys", Parse: func() error { return a.parseKeys(d) }},
+		Option{Name: "state", Parse: func() error { return a.parseState(d) }},
+	)
+}
+
+func parseServer(d *caddyfile.Dispenser, to **string) error {
+	option := d.Val()
+	value, err := OneArg(d)
+	if err != nil {
+		return err
+	}
+	// What a placeholder stands for is judged when the configuration is loaded.
+	if !strings.Contains(value, "{") {
+		if err := checkServer(option, value); err != nil {
+			return d.Err(err.Error())
+		}
+	}
+	*to = &value
+	return nil
+}
+
+func (a *App) parseFolder(d *caddyfile.Dispenser) error {
+	value, err := OneArg(d)
+	if err != nil {
+		return err
+	}
+	if value == "" {
+		return d.Errf("data_dir is empty: name a folder, or leave the line out for %s", DefaultDataDir)
+	}
+	a.DataDir = value
+	return nil
+}
+
+// parseKeys takes any number of keys; none, or an empty one, is as good as no line.
+func (a *App) parseKeys(d *caddyfile.Dispenser) error {
+	a.Keys = strings.TrimSpace(strings.Join(d.RemainingArgs(), " "))
+	if a.Keys == "" || strings.Contains(a.Keys, "{") {
+		return nil
+	}
+	if _, err := flashgate.ParseKeyring(a.Keys); err != nil {
+		return d.Err(err.Error())
+	}
+	return nil
+}
+
+func (a *App) parseState(d *caddyfile.Dispenser) error {
+	backend, err := OneArg(d)
+	if err != nil {
+		return err
+	}
+	if backend != "memory" {
+		return d.Errf("unknown state backend %s: use memory", backend)
+	}
+	m := new(Memory)
+	err = ParseBlock(d, "state memory", Option{Name: "max_size", Parse: func() error {
+		text, err := OneArg(d)
+		if err != nil {
+			return err
+		}
+		n, err := humanize.ParseBytes(text)
+		if err != nil {
+			return d.Errf("max_size: %q is not a size such as 64MiB", text)
+		}
+		if n < minMaxBytes || n > maxMaxBytes {
+			return d.Err("max_size must be between 1MiB and 1TiB")
+		}
+		m.MaxBytes = int64(n)
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	a.StateRaw = caddyconfig.JSONModuleObject(m, "backend", backend, nil)
+	return nil
+}
+
+// Interface guards.
+var _ caddyfile.Unmarshaler = (*App)(nil)

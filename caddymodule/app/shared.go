@@ -1,0 +1,87 @@
+package app
+
+import (
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// shared is one configuration's hold on a value of a usage pool. It opens the value
+// when it is first needed, keeps it until release, and lets nobody close it under a
+// call that is running.
+type shared[T caddy.Destructor] struct {
+	pool   *caddy.UsagePool
+	module string // the guest module that opens it
+	key    string
+	open   func() (T, error)
+
+	mu       sync.Mutex
+	value    T
+	held     bool // value is one reference to the pool
+	calls    int
+	released bool
+}
+
+// get opens the value, or finds it open.
+func (s *shared[T]) get() (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load()
+}
+
+func (s *shared[T]) load() (T, error) {
+	if s.held {
+		return s.value, nil
+	}
+	v, _, err := s.pool.LoadOrNew(s.key, func() (caddy.Destructor, error) { return s.open() })
+	if err != nil {
+		var none T
+		return none, err
+	}
+	s.value, s.held = v.(T), true
+	return s.value, nil
+}
+
+// enter is get, and keeps the value open until leave. After release it still
+// works, for requests that outlive their configuration.
+func (s *shared[T]) enter() (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, err := s.load()
+	if err == nil {
+		s.calls++
+	}
+	return v, err
+}
+
+func (s *shared[T]) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+	// The last call of a configuration that is gone has nobody to tell.
+	_ = s.letGo()
+}
+
+// release gives the reference back, at once or with the last call. Idempotent.
+func (s *shared[T]) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = true
+	return s.letGo()
+}
+
+func (s *shared[T]) letGo() error {
+	if !s.released || !s.held || s.calls > 0 {
+		return nil
+	}
+	var none T
+	s.value, s.held = none, false
+	_, err := s.pool.Delete(s.key)
+	return err
+}
+
+// inUse reports whether any configuration of this process has the value open.
+func (s *shared[T]) inUse() bool {
+	_, ok := s.pool.References(s.key)
+	return ok
+}

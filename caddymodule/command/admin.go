@@ -1,0 +1,155 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"runtime/debug"
+
+	"flashgate/caddymodule/app"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() {
+	caddy.RegisterModule(&Admin{})
+}
+
+// Admin adds routes to Caddy's admin API. They work on the app that serves requests
+// now, whichever configuration they came with, and answer 503 when there is none.
+//
+//	GET  /flashgate/status         version, data folder, backends, decisions
+//	POST /flashgate/cache/purge    {"key": "…"} or {"all": true}
+//	POST /flashgate/limits/reset   {"key": "…"}
+type Admin struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.flashgate", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Routes returns the routes.
+func (*Admin) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: "/flashgate/status", Handler: on(http.MethodGet, status)},
+		{Pattern: "/flashgate/cache/purge", Handler: on(http.MethodPost, purge)},
+		{Pattern: "/flashgate/limits/reset", Handler: on(http.MethodPost, resetLimit)},
+	}
+}
+
+// on wraps a route: its method, and the live app.
+func on(method string, serve func(*app.App, http.ResponseWriter, *http.Request) error) caddy.AdminHandler {
+	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != method {
+			w.Header().Set("Allow", method)
+			return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("use " + method)}
+		}
+		live := app.Live()
+		if live == nil {
+			return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable,
+				Err: errors.New("flashgate is not running: the configuration has none of its directives")}
+		}
+		return serve(live, w, r)
+	})
+}
+
+// Status is what GET /flashgate/status answers.
+type Status struct {
+	Version   string                       `json:"version"`
+	DataDir   string                       `json:"data_dir"`
+	Backends  []BackendStatus              `json:"backends"`
+	Decisions map[string]map[string]uint64 `json:"decisions"` // by directive and result, since the start
+}
+
+// BackendStatus is one backend in Status.
+type BackendStatus struct {
+	Name   string `json:"name"` // stock, queue or state
+	Module string `json:"module"`
+	Status string `json:"status"` // ok or away
+	Error  string `json:"error,omitempty"`
+}
+
+func status(a *app.App, w http.ResponseWriter, r *http.Request) error {
+	s := Status{Version: Version(), DataDir: a.Folder(), Decisions: app.Decisions()}
+	for _, b := range a.Check(r.Context()) {
+		one := BackendStatus{Name: b.Name, Module: b.Module, Status: "ok"}
+		if b.Err != nil {
+			one.Status, one.Error = "away", b.Err.Error()
+		}
+		s.Backends = append(s.Backends, one)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(s)
+}
+
+// target is the body of the two POST routes.
+type target struct {
+	Key string `json:"key"`
+	All bool   `json:"all"`
+}
+
+func readTarget(r *http.Request) (target, error) {
+	var t target
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil {
+		return t, caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	return t, nil
+}
+
+func purge(a *app.App, w http.ResponseWriter, r *http.Request) error {
+	t, err := readTarget(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t.All == (t.Key != ""):
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New(`send either {"key": "…"} or {"all": true}`)}
+	case t.All:
+		err = a.Pages().ClearPages(r.Context())
+	default:
+		err = a.Pages().DeletePage(r.Context(), t.Key)
+	}
+	return done(w, err)
+}
+
+func resetLimit(a *app.App, w http.ResponseWriter, r *http.Request) error {
+	t, err := readTarget(r)
+	if err != nil {
+		return err
+	}
+	if t.Key == "" || t.All {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New(`send {"key": "…"}`)}
+	}
+	return done(w, a.Limiter().Reset(r.Context(), t.Key))
+}
+
+func done(w http.ResponseWriter, err error) error {
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Version is the version of the module flashgate in this build.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	found := info.Main
+	for _, dep := range info.Deps {
+		if dep.Path == "flashgate" {
+			found = *dep
+		}
+	}
+	if found.Path != "flashgate" || found.Version == "" {
+		return "(devel)"
+	}
+	return found.Version
+}
+
+// Interface guards.
+var _ caddy.AdminRouter = (*Admin)(nil)

@@ -1,0 +1,148 @@
+package stockgate
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"flashgate"
+	"flashgate/caddymodule/app"
+	"flashgate/caddymodule/hiddenpath"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// accepted is the body of a 202.
+type accepted struct {
+	Order  flashgate.OrderID `json:"order"`
+	Status flashgate.Status  `json:"status"`
+}
+
+func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) error {
+	res, err := h.reservation(r, segment)
+	if err != nil {
+		return h.refuse(w, r, err)
+	}
+	got, err := h.gate.Reserve(r.Context(), res)
+	if err == nil {
+		err = h.judge(r.Context(), res.Order.Sale(), got)
+	}
+	if flashgate.ErrorCode(err) == flashgate.CodeUnknownOutcome {
+		w.Header().Set("Location", h.Location+string(res.Order))
+	}
+	if err != nil {
+		return h.refuse(w, r, err)
+	}
+	app.CountDecision(op, "accepted")
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Location", h.Location+string(res.Order))
+	w.WriteHeader(http.StatusAccepted)
+	// A client that went away may poll; nothing is taken back.
+	_ = json.NewEncoder(w).Encode(accepted{Order: res.Order, Status: flashgate.StatusUndecided})
+	return nil
+}
+
+// reservation is what the request asks for, under the id that it has.
+func (h *Handler) reservation(r *http.Request, segment string) (flashgate.Reservation, error) {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	res := flashgate.Reservation{At: time.Now().UnixMilli()}
+	grant, granted := hiddenpath.FromContext(r.Context())
+	switch {
+	case granted && grant.Order != "" && string(grant.Sale) == segment:
+		res.Order, res.User = grant.Order, grant.User
+	case h.Path == pathRequired || granted:
+		return res, &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Message: "Ask for a new address and use it in time."}
+	default:
+		var err error
+		if res.Order, res.User, err = h.own(r, repl, segment); err != nil {
+			return res, err
+		}
+	}
+	units, err := strconv.Atoi(repl.ReplaceAll(h.Units, ""))
+	if err != nil || units < 1 || units > flashgate.MaxUnits {
+		return res, flashgate.Invalid(op, "units", "must be a number between 1 and %d", flashgate.MaxUnits)
+	}
+	res.Units = units
+	return res, nil
+}
+
+// own finds user and order id where no hidden path did.
+func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (flashgate.OrderID, flashgate.UserID, error) {
+	name := repl.ReplaceAll(h.User, "")
+	if name == "" {
+		return "", "", flashgate.Errorf(flashgate.CodeUnauthenticated, op, "Log in and try again.")
+	}
+	user, err := flashgate.ParseUserID(name)
+	if err != nil {
+		return "", "", err
+	}
+	sale, err := flashgate.ParseSaleID(segment)
+	if err != nil {
+		return "", "", flashgate.Errorf(flashgate.CodeNotFound, op, "There is no such sale.")
+	}
+	keys, err := h.app.Keyring()
+	if err != nil {
+		return "", "", err
+	}
+	sent := r.Header.Get("Idempotency-Key")
+	if sent == "" {
+		_, order := keys.Mint(flashgate.Claim{Sale: string(sale), User: string(user)}, time.Now())
+		return order, user, nil
+	}
+	order := flashgate.OrderID(sent)
+	if order.Sale() != sale || keys.VerifyOrder(order, user) != nil {
+		return "", "", flashgate.Invalid(op, "Idempotency-Key", "must be an order id that this site gave to this user for this sale; leave it out for a new order")
+	}
+	return order, user, nil
+}
+
+// judge turns the gate's answer into an error; nil means accepted.
+func (h *Handler) judge(ctx context.Context, sale flashgate.SaleID, got flashgate.Reserved) error {
+	fail := func(code flashgate.Code) *flashgate.Error { return &flashgate.Error{Code: code, Op: op} }
+	switch got.Outcome {
+	case flashgate.OutcomeAccepted:
+		return nil
+	case flashgate.OutcomeSoldOut:
+		return fail(flashgate.CodeSoldOut)
+	case flashgate.OutcomeAlreadyBought:
+		e := fail(flashgate.CodeAlreadyBought)
+		e.Order = got.Prior
+		return e
+	case flashgate.OutcomeNotStarted:
+		e := fail(flashgate.CodeNotStarted)
+		e.RetryAfter = got.OpensIn
+		return e
+	case flashgate.OutcomeEnded:
+		return fail(flashgate.CodeEnded)
+	case flashgate.OutcomeBusy:
+		e := fail(flashgate.CodeUnavailable)
+		e.Message, e.RetryAfter = "Too many orders of this sale are being placed. Try again.", time.Second
+		return e
+	case flashgate.OutcomeConflict:
+		e := fail(flashgate.CodePathInvalid)
+		e.Message = "Ask for a new address and use it in time."
+		return e
+	case flashgate.OutcomeClosed:
+		return h.closed(ctx, sale)
+	default:
+		return fail(flashgate.CodeInternal)
+	}
+}
+
+// closed tells a sale that nobody has heard of from one that is reconciling.
+func (h *Handler) closed(ctx context.Context, sale flashgate.SaleID) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.Timeout))
+	defer cancel()
+	stock, err := h.app.Stock()
+	if err == nil {
+		_, err = stock.View(ctx, sale)
+	}
+	if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
+		return err
+	}
+	return &flashgate.Error{Code: flashgate.CodeSaleClosed, Op: op, Message: "Try again in a moment.", RetryAfter: time.Second}
+}

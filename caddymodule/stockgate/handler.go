@@ -1,0 +1,134 @@
+package stockgate
+
+import (
+	"net/http"
+	"time"
+
+	"flashgate"
+	"flashgate/caddymodule/app"
+	"flashgate/internal/gate"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(&Handler{})
+}
+
+// op names the directive in errors, logs and metrics.
+const op = "stock_gate"
+
+// Handler answers the request that buys. It never hands it on: the order worker
+// places the order, and the buyer polls it at the Location that is answered.
+//
+// 202 means held and durable. 504 `unknown_outcome` carries the order's id: it may
+// have been placed, and repeating the request with the same id takes nothing twice.
+// All other answers mean that this request took nothing.
+//
+// Without `path` the gate stands alone: it wants a user from any provider and mints
+// the order's id itself. A client that repeats after a 504 sends that id in the
+// header Idempotency-Key.
+type Handler struct {
+	// The request that buys, such as "POST /api/sales/{sale}/orders"; behind
+	// hidden_path, what remains when the token is off.
+	Match app.Pattern `json:"match"`
+
+	// "required" refuses what did not come through hidden_path. Default: empty, the
+	// gate stands alone.
+	Path string `json:"path,omitempty"`
+
+	// How many units: 1 to 1000, or a placeholder. Default: 1.
+	Units string `json:"units,omitempty"`
+
+	// Name of the pattern's segment that is the sale. Default: sale.
+	Sale string `json:"sale,omitempty"`
+
+	// Who buys; behind hidden_path its user counts. Default: {http.auth.user.id}.
+	User string `json:"user,omitempty"`
+
+	// How long a request may take, reserving and publishing included: 10ms to 1m.
+	// Past it the answer is 504. Default: 2s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How many requests may wait at once: 1 to 1,000,000. The next is answered 503
+	// `unavailable`, and nothing is reserved. Default: 10000.
+	MaxWaiting int `json:"max_waiting,omitempty"`
+
+	// What stands in front of the order's id in Location. Default: /api/orders/.
+	Location string `json:"location,omitempty"`
+
+	// "caddy" hands errors to handle_errors. Default: problem documents.
+	Errors app.Errors `json:"errors,omitempty"`
+
+	app   *app.App
+	gate  *gate.Gate
+	below app.Pattern // whatever is at or below the pattern
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.stock_gate", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision fills in the defaults and finds the app.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	if err := h.Validate(); err != nil {
+		return err
+	}
+	h.defaults()
+	if h.below, err = below(h.Match); err != nil {
+		return err
+	}
+	if h.app, err = app.Get(ctx); err != nil {
+		return err
+	}
+	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting})
+	return nil
+}
+
+func (h *Handler) defaults() {
+	if h.Units == "" {
+		h.Units = "1"
+	}
+	if h.Sale == "" {
+		h.Sale = defaultSale
+	}
+	if h.User == "" {
+		h.User = "{http.auth.user.id}"
+	}
+	if h.Timeout == 0 {
+		h.Timeout = caddy.Duration(2 * time.Second)
+	}
+	if h.MaxWaiting == 0 {
+		h.MaxWaiting = 10_000
+	}
+	if h.Location == "" {
+		h.Location = "/api/orders/"
+	}
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	var room [8]string
+	vals, ok := h.Match.Matches(r, room[:0])
+	switch {
+	case ok:
+		return h.buy(w, r, h.Match.Value(vals, h.Sale))
+	case h.disguised(r):
+		return h.refuse(w, r, flashgate.Errorf(flashgate.CodeNotFound, op, "There is nothing here."))
+	default:
+		return next.ServeHTTP(w, r)
+	}
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	app.CountDecision(op, string(flashgate.ErrorCode(err)))
+	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
