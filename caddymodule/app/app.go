@@ -108,7 +108,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if keys := strings.TrimSpace(repl.ReplaceAll(a.Keys, "")); keys != "" {
-		ring, err := flashgate.ParseKeyring(keys)
+		ring, err := parseKeyring(keys)
 		if err != nil {
 			return err
 		}
@@ -132,6 +132,15 @@ func (a *App) provisionFolder(repl *caddy.Replacer) error {
 	}
 	a.dataDir = abs
 	return nil
+}
+
+// parseKeyring says what is wrong with keys without repeating them.
+func parseKeyring(text string) (*flashgate.Keyring, error) {
+	ring, err := flashgate.ParseKeyring(text)
+	if e, ok := errors.AsType[*flashgate.Error](err); ok {
+		return nil, fmt.Errorf("keys: %s", e.Message)
+	}
+	return ring, err
 }
 
 // checkServer judges the value of a line that names a server.

@@ -3,8 +3,6 @@ package app
 import (
 	"strings"
 
-	"flashgate"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -86,8 +84,8 @@ func (a *App) parseKeys(d *caddyfile.Dispenser) error {
 	if a.Keys == "" || strings.Contains(a.Keys, "{") {
 		return nil
 	}
-	if _, err := flashgate.ParseKeyring(a.Keys); err != nil {
-		return d.Err(err.Error())
+	if _, err := parseKeyring(a.Keys); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

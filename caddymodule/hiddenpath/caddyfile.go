@@ -44,6 +44,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    session <placeholder>           # default {http.auth.user.session}
 //	    errors  caddy                   # default: problem documents
 //	}
+//
+// What a matcher does not match is not guarded: leave it out, the patterns are
+// matcher enough.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
