@@ -116,6 +116,9 @@ func dsn(path, pragma string) string {
 func (s *Store) Close() error {
 	open.mu.Lock()
 	defer open.mu.Unlock()
+	if s.refs == 0 {
+		return nil // closed before
+	}
 	if s.refs--; s.refs > 0 {
 		return nil
 	}
