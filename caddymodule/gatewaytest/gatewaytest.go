@@ -20,6 +20,7 @@ import (
 
 	"flashgate"
 	"flashgate/caddymodule/app"
+	"flashgate/internal/keyfile"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -123,6 +124,16 @@ func (g *Gateway) Sale(t testing.TB, id flashgate.SaleID, units int64, shift tim
 	}
 }
 
+// Keys are the gateway's own signing keys.
+func (g *Gateway) Keys(t testing.TB) *flashgate.Keyring {
+	t.Helper()
+	keys, err := keyfile.LoadOrCreate(g.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // Login writes a session of a user and returns a client with its cookie.
 func (g *Gateway) Login(t testing.TB, user flashgate.UserID) *Client {
 	t.Helper()
@@ -199,7 +210,10 @@ func (c *Client) Try(ctx context.Context, method, path string, header ...string)
 		return Answer{}, err
 	}
 	path, query, _ := strings.Cut(path, "?")
-	req.URL.Opaque, req.URL.RawQuery = "//"+req.URL.Host+path, query
+	req.URL.Opaque, req.URL.RawQuery = path, query
+	if strings.HasPrefix(path, "//") { // only the absolute form (RFC 9112, section 3.2.2) can say this
+		req.URL.Opaque = "//" + req.URL.Host + path
+	}
 	req.Header = c.Header.Clone()
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
