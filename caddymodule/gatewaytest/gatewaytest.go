@@ -35,8 +35,6 @@ type Gateway struct {
 	URL   string // of the site
 	Admin string // of the admin API
 	Dir   string // data folder
-
-	text string
 }
 
 // Run loads a configuration and stops Caddy when the test ends. In text, SITE
@@ -58,12 +56,28 @@ func Run(t testing.TB, text string) *Gateway {
 
 // Load adapts and loads a configuration, as a reload does.
 func (g *Gateway) Load(text string) error {
-	g.text = text
 	cfg, err := Adapt(g.fill(text))
 	if err != nil {
 		return err
 	}
 	return caddy.Load(cfg, true)
+}
+
+// LoadJSON loads an adapted configuration with other settings of the app, for what
+// a Caddyfile cannot say.
+func (g *Gateway) LoadJSON(adapted []byte, app map[string]any) error {
+	var cfg map[string]any
+	if err := json.Unmarshal(adapted, &cfg); err != nil {
+		return err
+	}
+	cfg["admin"] = map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
+	cfg["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{"writer": map[string]any{"output": "discard"}}}}
+	cfg["apps"].(map[string]any)["flashgate"] = app
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	return caddy.Load(text, true)
 }
 
 func (g *Gateway) fill(text string) string {
@@ -167,7 +181,8 @@ func (g *Gateway) Client(t testing.TB) *Client {
 		t.Fatal(err)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	t.Cleanup(transport.CloseIdleConnections)
+	// A POST on a connection that a reload has just closed would not be repeated.
+	transport.DisableKeepAlives = true
 	return &Client{t: t, base: g.URL, Header: http.Header{}, http: &http.Client{
 		Jar: jar, Transport: transport, Timeout: 10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
