@@ -1,0 +1,146 @@
+package command_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"flashgate"
+	"flashgate/caddymodule/app"
+	"flashgate/caddymodule/command"
+	"flashgate/caddymodule/gatewaytest"
+)
+
+const site = `
+SITE {
+	session_auth
+	flashgate_health
+	respond ok
+}
+`
+
+// admin sends a request to the admin API.
+func admin(t *testing.T, g *gatewaytest.Gateway, method, path, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+g.Admin+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func TestAdminRoutes(t *testing.T) {
+	g := gatewaytest.Run(t, site)
+	live := app.Live()
+	rate := flashgate.Rate{Limit: 1, Window: time.Hour}
+	for range 2 {
+		if _, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"a", "b"} {
+		if err := live.Pages().SetPage(t.Context(), key, []byte("page"), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(key string) bool {
+		_, ok, err := live.Pages().GetPage(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/flashgate/status", "", 200},
+		{"POST", "/flashgate/status", "", 405},
+		{"POST", "/flashgate/limits/reset", `{"key":"k"}`, 204},
+		{"POST", "/flashgate/limits/reset", `{}`, 400},
+		{"POST", "/flashgate/limits/reset", `{"all":true}`, 400},
+		{"GET", "/flashgate/limits/reset", "", 405},
+		{"POST", "/flashgate/cache/purge", `{"key":"a"}`, 204},
+		{"POST", "/flashgate/cache/purge", `{"key":"a","all":true}`, 400},
+		{"POST", "/flashgate/cache/purge", `{}`, 400},
+		{"POST", "/flashgate/cache/purge", `{"keys":["a"]}`, 400},
+		{"POST", "/flashgate/cache/purge", `a`, 400},
+	} {
+		if status, body := admin(t, g, c.method, c.path, c.body); status != c.status {
+			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.path, c.body, status, body, c.status)
+		}
+	}
+	if v, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil || !v.Allowed {
+		t.Errorf("the limit was not reset: %+v, %v", v, err)
+	}
+	if has("a") || !has("b") {
+		t.Errorf("after purging a: a %t, b %t", has("a"), has("b"))
+	}
+	admin(t, g, "POST", "/flashgate/cache/purge", `{"all":true}`)
+	if has("b") {
+		t.Error("b is there after purging all")
+	}
+}
+
+// After a failed reload the admin API belongs to a configuration that never ran; its
+// routes work on the one that does.
+func TestAdminAfterAFailedReload(t *testing.T) {
+	g := gatewaytest.Run(t, site)
+	t.Setenv("FLASHGATE_TEST_KEYS", "not a key")
+	err := g.Load("{\nadmin ADMIN\npersist_config off\nlog {\noutput discard\n}\nflashgate {\ndata_dir DATA/other\nkeys {env.FLASHGATE_TEST_KEYS}\n}\n}\n" + site)
+	if err == nil {
+		t.Fatal("bad keys were loaded")
+	}
+	status, body := admin(t, g, "GET", "/flashgate/status", "")
+	var s command.Status
+	if err := json.Unmarshal([]byte(body), &s); err != nil || status != 200 || s.DataDir != g.Dir || len(s.Backends) != 2 || s.Backends[0].Status != "ok" {
+		t.Errorf("%d %s, %v; want the live folder %s", status, body, err, g.Dir)
+	}
+}
+
+func TestAdminWithoutOurDirectives(t *testing.T) {
+	g := gatewaytest.Run(t, "{\nadmin ADMIN\npersist_config off\nlog {\noutput discard\n}\n}\nSITE {\nrespond ok\n}")
+	if status, body := admin(t, g, "GET", "/flashgate/status", ""); status != 503 || !strings.Contains(body, "not running") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+var series = regexp.MustCompile(`(?m)^flashgate_decisions_total\{directive="session_auth",result="unauthenticated"\} (\d+)$`)
+
+// A reload makes a new registry; the series goes on in it.
+func TestMetricsGoOnAfterAReload(t *testing.T) {
+	g := gatewaytest.Run(t, site)
+	count := func() (n int) {
+		t.Helper()
+		g.Client(t).Do("GET", "/")
+		_, text := admin(t, g, "GET", "/metrics", "")
+		found := series.FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("no such series in:\n%s", text)
+		}
+		fmt.Sscan(found[1], &n)
+		return n
+	}
+	before := count()
+	if err := g.Load(site); err != nil {
+		t.Fatal(err)
+	}
+	if after := count(); after != before+1 {
+		t.Errorf("the series went from %d to %d in a reload, want one more", before, after)
+	}
+}
