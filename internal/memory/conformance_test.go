@@ -1,0 +1,32 @@
+package memory_test
+
+import (
+	"testing"
+
+	"flashgate"
+	"flashgate/internal/conformance"
+	"flashgate/internal/memory"
+)
+
+func TestLimiter(t *testing.T) {
+	t.Parallel()
+	conformance.Limiter(t, func(t *testing.T) conformance.LimiterFixture {
+		s := open(t, memory.Config{})
+		return conformance.LimiterFixture{Stores: [2]flashgate.Limiter{s, s}}
+	})
+}
+
+func TestOneTime(t *testing.T) {
+	t.Parallel()
+	conformance.OneTime(t, func(t *testing.T) conformance.OneTimeFixture {
+		s := open(t, memory.Config{})
+		return conformance.OneTimeFixture{Stores: [2]flashgate.OneTime{s, s}}
+	})
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	conformance.Pages(t, func(t *testing.T) conformance.PagesFixture {
+		return conformance.PagesFixture{Pages: open(t, memory.Config{MaxBytes: 16 << 20}), TooLarge: 2 << 20}
+	})
+}
