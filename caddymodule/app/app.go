@@ -155,7 +155,7 @@ func checkServer(option, value string) error {
 func (a *App) Start() error {
 	// What the previous configuration has open stays open.
 	if a.stock.inUse() {
-		if _, err := a.stock.get(); err != nil {
+		if err := a.stock.get(); err != nil {
 			a.logger.Warn("the stock did not open; it is tried again with the next request", zap.Error(err))
 		}
 	}
@@ -183,6 +183,7 @@ func (a *App) Cleanup() error {
 	}
 	if a.stateOf != "" {
 		_, err := states.Delete(a.stateOf)
+		a.stateOf = ""
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

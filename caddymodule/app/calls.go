@@ -9,7 +9,7 @@ import (
 // Stock returns the stock. Failing to open it is CodeUnavailable, and then nothing
 // was reserved.
 func (a *App) Stock() (flashgate.Stock, error) {
-	if _, err := a.stock.get(); err != nil {
+	if err := a.stock.get(); err != nil {
 		return nil, err
 	}
 	return stockCalls{a.stock}, nil
@@ -17,7 +17,7 @@ func (a *App) Stock() (flashgate.Stock, error) {
 
 // Sessions returns the session store. Failing to open it is CodeUnavailable.
 func (a *App) Sessions() (flashgate.SessionStore, error) {
-	if _, err := a.stock.get(); err != nil {
+	if err := a.stock.get(); err != nil {
 		return nil, err
 	}
 	return sessionCalls{a.stock}, nil
@@ -29,7 +29,7 @@ func (a *App) Publisher() (flashgate.Publisher, error) {
 	if a.queue == nil {
 		return nil, nil
 	}
-	if _, err := a.queue.get(); err != nil {
+	if err := a.queue.get(); err != nil {
 		return nil, err
 	}
 	return queueCalls{a.queue}, nil

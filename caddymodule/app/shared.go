@@ -23,12 +23,15 @@ type shared[T caddy.Destructor] struct {
 }
 
 // get opens the value, or finds it open.
-func (s *shared[T]) get() (T, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.load()
+func (s *shared[T]) get() error {
+	_, err := s.enter()
+	if err == nil {
+		s.leave()
+	}
+	return err
 }
 
+// load is called with mu held.
 func (s *shared[T]) load() (T, error) {
 	if s.held {
 		return s.value, nil
