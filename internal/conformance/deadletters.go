@@ -16,6 +16,7 @@ func DeadLetters(t *testing.T, open func(t *testing.T) DatabaseFixture) {
 		{name: "ReplayRejects", run: deadLettersReplayRejects},
 		{name: "ReplayStillUndecidable", run: deadLettersReplayStillUndecidable},
 		{name: "Drop", run: deadLettersDrop},
+		{name: "DropWithoutSale", run: deadLettersDropWithoutSale},
 		{name: "DropUnreadable", run: deadLettersDropUnreadable},
 		{name: "DropMismatch", run: deadLettersDropMismatch},
 		{name: "Unknown", run: deadLettersUnknown},
@@ -181,6 +182,16 @@ func deadLettersDrop(t *testing.T, f DatabaseFixture) {
 	place(t, f.Database, sale.ID, unpaid, reservation(sale.ID, r.User, 1)) // no share was taken
 }
 
+// deadLettersDropWithoutSale: also where the sale was never created.
+func deadLettersDropWithoutSale(t *testing.T, f DatabaseFixture) {
+	sale := newSale(10, 1)
+	r := reservation(sale.ID, newUser(), 1)
+	decide(t, f.Database, sale.ID, unpaid, r)
+	drop(t, f.Database, r.Order)
+	wantNoDeadLetter(t, f, r.Order, "dropped")
+	wantOrder(t, f.Database, r.Order, flashgate.StatusRejected, flashgate.ReasonDropped, "dropped")
+}
+
 func deadLettersDropUnreadable(t *testing.T, f DatabaseFixture) {
 	id := unreadable(t, f)
 	drop(t, f.Database, id)
@@ -221,13 +232,13 @@ func deadLettersUnknown(t *testing.T, f DatabaseFixture) {
 // deadLettersConcurrentReplayAndDrop: one of them wins, and the others find
 // nothing.
 func deadLettersConcurrentReplayAndDrop(t *testing.T, f DatabaseFixture) {
-	for range 5 {
+	for round := range 9 { // both, Replay alone, Drop alone
 		sale, r := dead(t, f)
 		var replayed, dropped atomic.Int32
 		concurrently(10, func(i int) {
 			var err error
 			won := &dropped
-			if i%2 == 0 {
+			if round%3 == 1 || round%3 == 0 && i%2 == 0 {
 				_, err = f.DeadLetters.Replay(t.Context(), r.Order, unpaid)
 				won = &replayed
 			} else {

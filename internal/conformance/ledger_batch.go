@@ -107,7 +107,7 @@ func ledgerDeadLetterIsIdempotent(t *testing.T, f DatabaseFixture) {
 	}
 	second := first
 	second.Reason, second.Detail, second.Record = flashgate.ReasonFailed, "the second", []byte("other")
-	for _, d := range []flashgate.DeadLetter{first, second, first} {
+	for _, d := range []flashgate.DeadLetter{first, first, second} {
 		if err := f.Ledger.DeadLetter(t.Context(), d); err != nil {
 			t.Fatalf("DeadLetter: %v", err)
 		}

@@ -142,7 +142,7 @@ func stockUserLimitCountsUnits(t *testing.T, f StockFixture) {
 }
 
 func stockSoldOut(t *testing.T, f StockFixture) {
-	sale := newSale(3, 3)
+	sale := newSale(3, 2)
 	f.Sale(t, sale)
 	two := reservation(sale.ID, newUser(), 2)
 	hold(t, f.Stock, sale.ID, two)
