@@ -141,11 +141,11 @@ func stockHeldThenRow(t *testing.T, f StockFixture) {
 			}
 		})
 	}
-	for i := range 12 { // several decisions, so that the readers meet some
+	for i := range 6 { // several decisions, so that the readers meet some
 		place(t, f.Database, sale.ID, unpaid, rs[5*i:5*i+5]...)
 		f.follow(t)
 	}
-	f.Settle(t)
+	f.Settle(t) // and the other half by the queue
 	done.Store(true)
 	wg.Wait()
 	if live := wantRest(t, f, sale.ID, rs, 0); live != 60 {
