@@ -24,24 +24,30 @@ SITE {
 }
 `
 
-// admin sends a request to the admin API.
+// admin sends a request to the admin API, again if it got no answer at all: a reload
+// may reset connections that wait in the listener it closes.
 func admin(t *testing.T, g *gatewaytest.Gateway, method, path, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+g.Admin+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	c := g.Client(t)
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://"+g.Admin+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.HTTP.Do(req)
+		if err != nil && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(text)
 	}
-	req.Close = true
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
 }
 
 func TestAdminRoutes(t *testing.T) {

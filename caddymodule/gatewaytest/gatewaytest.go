@@ -169,9 +169,10 @@ type Client struct {
 	Session flashgate.SessionToken
 	Header  http.Header // sent with every request
 
+	HTTP *http.Client // for whatever Do cannot say; no keep-alive, no redirects
+
 	t    testing.TB
 	base string
-	http *http.Client
 }
 
 // Client returns an anonymous visitor. It follows no redirects.
@@ -183,7 +184,7 @@ func (g *Gateway) Client(t testing.TB) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// A POST on a connection that a reload has just closed would not be repeated.
 	transport.DisableKeepAlives = true
-	return &Client{t: t, base: g.URL, Header: http.Header{}, http: &http.Client{
+	return &Client{t: t, base: g.URL, Header: http.Header{}, HTTP: &http.Client{
 		Jar: jar, Transport: transport, Timeout: 10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -218,8 +219,19 @@ func (c *Client) Do(method, path string, header ...string) Answer {
 	return a
 }
 
-// Try is Do for a request that may fail, from any goroutine.
+// Try is Do for a request that may fail, from any goroutine. It repeats a request
+// that got no answer at all: Linux resets connections that wait in a listener that
+// closes, as Caddy's old one does in a reload.
 func (c *Client) Try(ctx context.Context, method, path string, header ...string) (Answer, error) {
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		a, err := c.once(ctx, method, path, header)
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return a, err
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, header []string) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base, nil)
 	if err != nil {
 		return Answer{}, err
@@ -233,7 +245,7 @@ func (c *Client) Try(ctx context.Context, method, path string, header ...string)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := c.http.Do(req)
+	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,13 +34,22 @@ func (f *faulty) StockKey(dir string) string { return f.Fault + " " + dir }
 
 func (f *faulty) OpenStock(dir string) (app.StockBackend, error) {
 	b, err := f.SQLite.OpenStock(dir)
-	return &faultyStock{b, f.Fault}, err
+	return &faultyStock{StockBackend: b, fault: f.Fault}, err
 }
 
 type faultyStock struct {
 	app.StockBackend
-	fault string
+	fault  string
+	closed atomic.Bool
 }
+
+func (s *faultyStock) Destruct() error {
+	s.closed.Store(true)
+	return s.StockBackend.Destruct()
+}
+
+// entered and resume hold a call of the fault "held up".
+var entered, resume = make(chan struct{}), make(chan struct{})
 
 func (s *faultyStock) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
 	out := make([]flashgate.Reserved, len(rs))
@@ -52,6 +62,13 @@ func (s *faultyStock) Reserve(ctx context.Context, sale flashgate.SaleID, rs []f
 	case "slow":
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case "held up":
+		entered <- struct{}{}
+		<-resume
+		if s.closed.Load() {
+			return nil, errors.New("closed under a call")
+		}
+		return s.StockBackend.Reserve(ctx, sale, rs)
 	case "reconciling":
 		for i := range out {
 			out[i].Outcome = flashgate.OutcomeClosed
@@ -92,7 +109,7 @@ func (q *queue) Publish(_ context.Context, m flashgate.Message) error {
 func load(t *testing.T, stock, queue string) *gatewaytest.Gateway {
 	t.Helper()
 	g := gatewaytest.Run(t, alone)
-	site, err := gatewaytest.Adapt(fmt.Sprintf("%s {\nsession_auth optional\nstock_gate POST /buy/{sale} {\ntimeout 100ms\nlocation /orders/\n}\n}", g.URL))
+	site, err := gatewaytest.Adapt(fmt.Sprintf("%s {\nsession_auth optional\nstock_gate POST /buy/{sale} {\ntimeout 500ms\nlocation /orders/\n}\n}", g.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,5 +190,29 @@ func TestAClientHangsUp(t *testing.T) {
 	}
 	if a := g.Login(t, "u2").Do("POST", "/buy/1"); a.Status != 504 {
 		t.Errorf("the next one: %+v", a)
+	}
+}
+
+// A reload to another folder closes the old stock when its last call has ended.
+func TestAReloadClosesNothingUnderACall(t *testing.T) {
+	g := load(t, "held up", "")
+	g.Sale(t, "1", 3, 0)
+	c := g.Login(t, "u1")
+	answer := make(chan gatewaytest.Answer)
+	go func() {
+		a, err := c.Try(t.Context(), "POST", "/buy/1")
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- a
+	}()
+	<-entered
+	err := g.Load("{\nadmin off\npersist_config off\nlog {\noutput discard\n}\nflashgate {\ndata_dir DATA/other\n}\n}\n" + alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resume <- struct{}{}
+	if a := <-answer; a.Status != 202 {
+		t.Errorf("the request that was in flight: %+v", a)
 	}
 }
