@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"flashgate"
@@ -91,12 +92,16 @@ func (s *Store) head(ctx context.Context, max int) ([]flashgate.Delivery, error)
 	if err != nil || !active {
 		return nil, err
 	}
+	// One look at a time. What was in flight before it is passed over even if it has
+	// been acked meanwhile: the rows may have been read before the ack.
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	s.mu.Lock()
-	skip := len(s.inFlight)
+	before := maps.Clone(s.inFlight)
 	s.mu.Unlock()
 	rows, err := all(ctx, s, func(r scanner) (d flashgate.Delivery, err error) {
 		return d, r.Scan(&d.Tag, &d.Body, &d.Attempts)
-	}, "queue_head", max+skip)
+	}, "queue_head", max+len(before))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func (s *Store) head(ctx context.Context, max int) ([]flashgate.Delivery, error)
 	defer s.mu.Unlock()
 	var out []flashgate.Delivery
 	for _, d := range rows {
-		if len(out) < max && !s.inFlight[d.Tag] {
+		if len(out) < max && !before[d.Tag] {
 			s.inFlight[d.Tag] = true
 			out = append(out, d)
 		}

@@ -36,6 +36,7 @@ type Store struct {
 	inFlight map[uint64]bool      // deliveries given out and neither acked nor returned
 	enqueued chan struct{}        // closed and replaced when something may be received
 	consumer *flock.Flock         // held by the process that consumes
+	looking  sync.Mutex           // serialises looks into the queue
 }
 
 // open holds the files that this process has open, so that a gateway, a shop and a
