@@ -97,11 +97,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 		option string
 		value  *string
 	}{{"redis", a.Redis}, {"rabbitmq", a.RabbitMQ}} {
-		if line.value == nil {
-			continue
-		}
-		if err := checkServer(line.option, repl.ReplaceAll(*line.value, "")); err != nil {
-			return err
+		if line.value != nil {
+			return refuseServer(line.option, repl.ReplaceAll(*line.value, ""))
 		}
 	}
 	if err := a.provisionFolder(repl); err != nil {
@@ -143,8 +140,9 @@ func parseKeyring(text string) (*flashgate.Keyring, error) {
 	return ring, err
 }
 
-// checkServer judges the value of a line that names a server.
-func checkServer(option, value string) error {
+// refuseServer says what is wrong with a line that names a server: this version has
+// none.
+func refuseServer(option, value string) error {
 	if strings.TrimSpace(value) == "" {
 		return fmt.Errorf("%s is empty: leave the line out for the embedded backends", option)
 	}

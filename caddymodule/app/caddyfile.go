@@ -58,9 +58,7 @@ func parseServer(d *caddyfile.Dispenser, to **string) error {
 	}
 	// What a placeholder stands for is judged when the configuration is loaded.
 	if !strings.Contains(value, "{") {
-		if err := checkServer(option, value); err != nil {
-			return d.Err(err.Error())
-		}
+		return d.WrapErr(refuseServer(option, value))
 	}
 	*to = &value
 	return nil
