@@ -1,0 +1,76 @@
+package shop
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"flashgate"
+)
+
+// Member is one of a crowd: a user with a session.
+type Member struct {
+	User   flashgate.UserID
+	Mobile string
+	Token  flashgate.SessionToken
+}
+
+// CrowdPassword is the password of every member of a crowd.
+const CrowdPassword = "crowd-of-testers"
+
+var crowds atomic.Int64
+
+// CreateCrowd makes n customers with a session each, for tests under load. Their
+// passwords are hashed at the cost of TestHash: never call it on a real shop.
+func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
+	const op = "shop.CreateCrowd"
+	if n < 1 || n > 1_000_000 {
+		return nil, flashgate.Invalid(op, "n", "must be between 1 and 1000000")
+	}
+	h, err := newHasher(TestHash, 4)
+	if err != nil {
+		return nil, err
+	}
+	// Numbers of 12 digits: no visitor can have them.
+	prefix := fmt.Sprintf("9%09d", (time.Now().UnixMicro()+crowds.Add(1))%1_000_000_000)
+	out := make([]Member, 0, n)
+	for len(out) < n {
+		users := make([]flashgate.User, 0, 500)
+		for i := len(out); i < min(n, len(out)+500); i++ {
+			hash, err := h.hash(ctx, CrowdPassword)
+			if err != nil {
+				return nil, err
+			}
+			users = append(users, flashgate.User{ID: newUserID(), Mobile: fmt.Sprintf("%s%06d", prefix, i), Name: fmt.Sprint("Tester ", i+1),
+				PasswordHash: hash, Role: flashgate.RoleCustomer, Created: time.Now()})
+		}
+		if err := s.cfg.Users.CreateUsers(ctx, users); err != nil {
+			return nil, err
+		}
+		members, err := s.sessions(ctx, users)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, members...)
+	}
+	return out, nil
+}
+
+// sessions logs many users in at once, so that the store can share its commits.
+func (s *Service) sessions(ctx context.Context, users []flashgate.User) ([]Member, error) {
+	out := make([]Member, len(users))
+	errs := make(chan error, len(users))
+	for i, u := range users {
+		token, ses := newSession(u)
+		out[i] = Member{User: u.ID, Mobile: u.Mobile, Token: token}
+		go func() { errs <- s.cfg.Sessions.CreateSession(ctx, ses) }()
+	}
+	var first error
+	for range users {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return out, first
+}
