@@ -59,10 +59,11 @@ func toNotModified(h http.Header) {
 	}
 }
 
-// unconditional takes the client's conditions off a request whose answer is to be
-// kept: the cache needs the whole page and answers the condition itself.
-func unconditional(r *http.Request) {
-	r.Header = r.Header.Clone()
-	delete(r.Header, "If-None-Match")
-	delete(r.Header, "If-Modified-Since")
+// unconditional is a request's header without the client's conditions: the cache
+// needs the whole page and answers the condition itself.
+func unconditional(h http.Header) http.Header {
+	h = cloned(h)
+	delete(h, "If-None-Match")
+	delete(h, "If-Modified-Since")
+	return h
 }

@@ -27,11 +27,12 @@ type policy struct {
 }
 
 // judge decides whether the answer to a GET may be kept (RFC 9111, section 3), and
-// for how long (section 4.2). delay is how long the origin took to answer.
-func (p policy) judge(r *http.Request, status int, h http.Header, now time.Time, delay time.Duration) (plan, bool) {
+// for how long (section 4.2). authorized is whether the request had Authorization,
+// delay how long the origin took to answer.
+func (p policy) judge(authorized bool, status int, h http.Header, now time.Time, delay time.Duration) (plan, bool) {
 	cc := ParseCacheControl(h)
 	switch {
-	case r.Method != http.MethodGet, status != http.StatusOK:
+	case status != http.StatusOK:
 		return plan{}, false
 	case cc.Has("no-store"), cc.Has("private"), cc.Has("no-cache"):
 		return plan{}, false
@@ -39,7 +40,7 @@ func (p policy) judge(r *http.Request, status int, h http.Header, now time.Time,
 		return plan{}, false
 	}
 	out := plan{shared: cc.Has("public") || cc.Has("s-maxage") || cc.Has("must-revalidate")}
-	if r.Header["Authorization"] != nil && !out.shared {
+	if authorized && !out.shared {
 		return plan{}, false
 	}
 	for _, name := range tokens(h["Vary"]) {
