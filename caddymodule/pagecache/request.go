@@ -17,8 +17,12 @@ import (
 // tells them apart by the first one.
 func key(r *http.Request) string {
 	k := httpcache.Key(r)
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.RequestURI != r.URL.RequestURI() {
-		return k + " " + original.RequestURI
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL == nil {
+		return k
+	}
+	if uri := original.URL.RequestURI(); uri != r.URL.RequestURI() {
+		return k + " " + uri
 	}
 	return k
 }
