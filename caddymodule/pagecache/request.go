@@ -1,0 +1,72 @@
+package pagecache
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+
+	"flashgate/internal/httpcache"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// key adds the URI that the client sent to the one that is asked for, where they
+// differ: behind a rewrite of many addresses to one front controller the origin
+// tells them apart by the first one.
+func key(r *http.Request) string {
+	k := httpcache.Key(r)
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL == nil {
+		return k
+	}
+	if uri := original.URL.RequestURI(); uri != r.URL.RequestURI() {
+		return k + " " + uri
+	}
+	return k
+}
+
+// routeGroupKey is where Caddy notes which groups of routes a request has gone
+// through.
+const routeGroupKey caddy.CtxKey = "route_group"
+
+// detach makes a request that outlives the one it came from. Caddy keeps the state
+// of a request in maps of its context that have no lock, so they are copied, and it
+// gets a replacer of its own, which asks the old one for what other directives have
+// set there.
+func detach(ctx context.Context, r *http.Request, w http.ResponseWriter) *http.Request {
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	replacer, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if server == nil || !ok {
+		return r.Clone(ctx)
+	}
+	original := ctx.Value(caddyhttp.OriginalRequestCtxKey)
+	vars, _ := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	groups, _ := ctx.Value(routeGroupKey).(map[string]struct{})
+	vars, groups = maps.Clone(vars), maps.Clone(groups)
+
+	own := caddy.NewReplacer()
+	out := caddyhttp.PrepareRequest(r.Clone(ctx), own, w, server)
+	ctx = out.Context()
+	if original != nil {
+		ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
+	}
+	if vars != nil {
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, vars)
+	}
+	if groups != nil {
+		ctx = context.WithValue(ctx, routeGroupKey, groups)
+	}
+	*out = *out.WithContext(ctx) // in place: the replacer knows it by its pointer
+	own.Map(func(name string) (any, bool) {
+		// These are the old request's and its client's; the new one has its own.
+		for _, prefix := range []string{"http.request.", "http.response.", "http.vars."} {
+			if strings.HasPrefix(name, prefix) {
+				return nil, false
+			}
+		}
+		return replacer.Get(name)
+	})
+	return out
+}
