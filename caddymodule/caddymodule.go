@@ -8,10 +8,13 @@
 package caddymodule
 
 import (
+	_ "flashgate/caddymodule/accesslimit"
 	_ "flashgate/caddymodule/app" // the global option flashgate
+	_ "flashgate/caddymodule/captcha"
 	_ "flashgate/caddymodule/command"
 	_ "flashgate/caddymodule/health"
 	_ "flashgate/caddymodule/hiddenpath"
+	_ "flashgate/caddymodule/pagecache"
 	_ "flashgate/caddymodule/session"
 	_ "flashgate/caddymodule/stockgate"
 )

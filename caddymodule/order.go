@@ -8,8 +8,9 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 //
 // A probe needs no login, so health comes before the standard guards. Who is asking
 // is known before anything counts by user; a refused request costs the directives
-// behind nothing; encode wraps what page_cache stores, so that pages are stored
-// uncompressed.
+// behind nothing. page_cache stands outside encode: pages are stored as they were
+// encoded, one for each coding, told apart by Vary: Accept-Encoding, so that a hit
+// compresses nothing.
 func init() {
 	httpcaddyfile.RegisterDirectiveOrder("flashgate_health", httpcaddyfile.Before, "redir")
 	httpcaddyfile.RegisterDirectiveOrder("session_auth", httpcaddyfile.After, "forward_auth")

@@ -80,6 +80,8 @@ func settingsFrom(env func(string) string) settings {
 
 func (s settings) file() string { return filepath.Join(s.data, "flashgate.db") }
 
+func (s settings) passwordFile() string { return filepath.Join(s.data, "password") }
+
 func (s settings) keyring() (*flashgate.Keyring, error) {
 	if s.keys != "" {
 		return flashgate.ParseKeyring(s.keys)
@@ -89,11 +91,12 @@ func (s settings) keyring() (*flashgate.Keyring, error) {
 
 // reset removes what the demo has made, file by file: the folder may be anybody's.
 func reset(data string) error {
-	if err := sqlite.Remove(settings{data: data}.file()); err != nil {
+	s := settings{data: data}
+	if err := sqlite.Remove(s.file()); err != nil {
 		return err
 	}
-	for _, name := range []string{keyfile.Name, "password"} {
-		if err := os.Remove(filepath.Join(data, name)); err != nil && !os.IsNotExist(err) {
+	for _, name := range []string{filepath.Join(data, keyfile.Name), s.passwordFile()} {
+		if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"flashgate"
 	"flashgate/deploy/contract"
+	"flashgate/internal/memory"
+	"flashgate/internal/sqlite"
+	"flashgate/shopapp/shop"
 )
 
 // binary is the demo, built once for all tests.
@@ -169,7 +175,42 @@ func (d *demo) run(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
-func (d *demo) client() *contract.Client { return contract.NewClient(d.url, loadtestKey, nil) }
+// crowd makes visitors who are logged in, by the shop's own code.
+func (d *demo) crowd(t testing.TB, n int) []*contract.Client {
+	t.Helper()
+	store, err := sqlite.Open(filepath.Join(d.data, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	state, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	keys, err := flashgate.ParseKeyring(flashgate.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := shop.New(shop.Config{Users: store, Sessions: store, Goods: store, Sales: store, Orders: store, Stock: store, Limiter: state, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := service.CreateCrowd(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := url.Parse(d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]*contract.Client, n)
+	for i, m := range members {
+		out[i] = contract.NewClient(d.url, loadtestKey, nil)
+		out[i].HTTP.Jar.SetCookies(site, []*http.Cookie{{Name: "session", Value: string(m.Token), Path: "/"}})
+	}
+	return out
+}
 
 // lockedBuffer keeps the log of a process.
 type lockedBuffer struct {

@@ -213,10 +213,10 @@ func TestAccessLimitAlone(t *testing.T) {
 
 func TestCaptchaAlone(t *testing.T) {
 	t.Parallel()
-	s := serve(t, t.TempDir(), "\tcaptcha math {\n\t\tserve GET /captcha/{form}\n\t\tverify POST /forms/{form}\n\t\tloadtest_key k\n\t}")
+	s := serve(t, t.TempDir(), "\tcaptcha math {\n\t\tserve GET /captcha/{form}\n\t\tverify POST /forms/{form}\n\t\tloadtest_key only-for-tests\n\t}")
 	status, body, _ := s.do(t, "POST", "/forms/signup", `{"captcha":"1"}`, "Content-Type", "application/json")
 	wantAnswer(t, "never asked for", status, body, 403, `"captcha_wrong"`)
-	status, _, header := s.do(t, "GET", "/captcha/signup", "", "Flashgate-Loadtest", "k")
+	status, _, header := s.do(t, "GET", "/captcha/signup", "", "Flashgate-Loadtest", "only-for-tests")
 	if status != 200 || header.Get("Content-Type") != "image/png" {
 		t.Fatalf("captcha: %d %v", status, header)
 	}

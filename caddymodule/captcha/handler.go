@@ -1,0 +1,186 @@
+package captcha
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+
+	"flashgate"
+	"flashgate/caddymodule/app"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(&Handler{})
+}
+
+// op names the directive in errors, logs and metrics.
+const op = "captcha"
+
+// The ranges of the settings.
+const (
+	defaultTTL = 2 * time.Minute
+	minTTL     = 5 * time.Second
+	maxTTL     = time.Hour
+	maxDrawing = 1024
+	minKey     = 8 // bytes of a load-test key
+)
+
+// Handler draws a challenge where `serve` says, and where `verify` says lets through
+// only who brings its answer. An answer counts for one visitor, for the segments that
+// both patterns name, for a time, and once: the first attempt burns it, right or
+// wrong, and every new picture replaces the one before.
+//
+// The answer comes in the member `captcha` of a JSON object or in the form field of
+// that name. Visitors are told apart by their session, and without a login by a
+// cookie of the directive's own.
+type Handler struct {
+	// What draws the challenges. Default in a Caddyfile: math.
+	KindRaw json.RawMessage `json:"kind" caddy:"namespace=flashgate.captcha inline_key=name"`
+
+	// The request that fetches a challenge, such as "GET /api/sales/{sale}/captcha".
+	// The answer is a picture (image/png); with ?kind=audio, spoken digits
+	// (audio/wav), which are a challenge of their own.
+	Serve app.Pattern `json:"serve"`
+
+	// The request that must bring the answer.
+	Verify app.Pattern `json:"verify"`
+
+	// How long an answer counts: 5s to 1h. Default: 2m.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// How many challenges are drawn at once: 1 to 1024. More wait for up to two
+	// seconds, then they are answered 503 `unavailable`. Default: two for each core.
+	MaxDrawing int `json:"max_drawing,omitempty"`
+
+	// Whoever fetches a challenge with this in the header Flashgate-Loadtest is told
+	// its answer in the header Captcha-Answer. At least 8 bytes. Placeholders are
+	// replaced when the configuration is loaded: write {env.FLASHGATE_LOADTEST_KEY}.
+	// Default, also when it is empty: off.
+	LoadtestKey string `json:"loadtest_key,omitempty"`
+
+	// "caddy" hands errors to handle_errors. Default: problem documents.
+	Errors app.Errors `json:"errors,omitempty"`
+
+	app         *app.App
+	logger      *zap.Logger
+	kind        Kind
+	names       []string // of the segments that an answer is bound to
+	drawing     chan struct{}
+	loadtest    bool
+	loadtestSum [sha256.Size]byte // compared in place of the key: same length, same time
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.captcha", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision fills in the defaults, loads the kind and finds the app.
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	h.logger = ctx.Logger()
+	if err := h.Validate(); err != nil {
+		return err
+	}
+	if h.TTL == 0 {
+		h.TTL = caddy.Duration(defaultTTL)
+	}
+	if h.MaxDrawing == 0 {
+		h.MaxDrawing = 2 * runtime.GOMAXPROCS(0)
+	}
+	h.drawing = make(chan struct{}, h.MaxDrawing)
+	h.names = slices.Sorted(slices.Values(h.Serve.Names()))
+	if len(h.KindRaw) == 0 {
+		return errors.New("captcha needs a kind, such as math")
+	}
+	kind, err := ctx.LoadModule(h, "KindRaw")
+	if err != nil {
+		return err
+	}
+	h.kind = kind.(Kind)
+	if err := h.provisionLoadtest(); err != nil {
+		return err
+	}
+	h.app, err = app.Get(ctx)
+	return err
+}
+
+func (h *Handler) provisionLoadtest() error {
+	key := caddy.NewReplacer().ReplaceAll(h.LoadtestKey, "")
+	if key == "" {
+		return nil
+	}
+	if len(key) < minKey {
+		return fmt.Errorf("loadtest_key is shorter than %d bytes: use a long random one, or unset it", minKey)
+	}
+	h.loadtest, h.loadtestSum = true, sha256.Sum256([]byte(key))
+	h.logger.Warn("CAPTCHAS ARE OFF for whoever knows loadtest_key: never set it where real visitors buy",
+		zap.String("serve", h.Serve.String()))
+	return nil
+}
+
+// Validate checks the settings and how they fit.
+func (h *Handler) Validate() error {
+	switch {
+	case !h.Serve.IsSet():
+		return errors.New("captcha needs serve: where a challenge is fetched, such as: serve GET /captcha")
+	case !h.Verify.IsSet():
+		return errors.New("captcha needs verify: which request must bring the answer, such as: verify POST /signup")
+	case h.Serve.Method() != http.MethodGet:
+		return errors.New("serve must be GET: a picture is fetched")
+	case h.Verify.Method() == http.MethodGet || h.Verify.Method() == http.MethodHead:
+		return errors.New("verify must not be GET: the answer comes in the body")
+	case !sameNames(h.Serve.Names(), h.Verify.Names()):
+		return fmt.Errorf("serve and verify must name the same segments: an answer counts for what both name, and %s and %s do not", h.Serve.Path(), h.Verify.Path())
+	case h.TTL != 0 && (time.Duration(h.TTL) < minTTL || time.Duration(h.TTL) > maxTTL):
+		return fmt.Errorf("ttl must be between %s and %s", minTTL, maxTTL)
+	case h.MaxDrawing < 0 || h.MaxDrawing > maxDrawing:
+		return fmt.Errorf("max_drawing must be between 1 and %d", maxDrawing)
+	}
+	return h.Errors.Validate()
+}
+
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	var room [8]string
+	if vals, ok := h.Serve.Matches(r, room[:0]); ok {
+		return h.challenge(w, r, h.scope(h.Serve, vals))
+	}
+	if vals, ok := h.Verify.Matches(r, room[:0]); ok {
+		if err := h.verify(r, h.scope(h.Verify, vals)); err != nil {
+			return h.refuse(w, r, err)
+		}
+		app.CountDecision(op, "passed")
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	app.CountDecision(op, string(flashgate.ErrorCode(err)))
+	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
+}
+
+// knowsKey reports whether a load tester is asking.
+func (h *Handler) knowsKey(r *http.Request) bool {
+	sent := sha256.Sum256([]byte(r.Header.Get("Flashgate-Loadtest")))
+	return h.loadtest && subtle.ConstantTimeCompare(sent[:], h.loadtestSum[:]) == 1
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
