@@ -79,7 +79,7 @@ func startDemo(t testing.TB, env ...string) *demo {
 	addr, admin := freeAddr(t), freeAddr(t)
 	d.url, d.admin = "http://"+addr, "http://"+admin
 	d.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + d.data, "FLASHGATE_DATA=" + d.data,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "FLASHGATE_DATA=" + d.data,
 		"FLASHGATE_ADDR=" + addr, "FLASHGATE_ADMIN=" + admin, "SHOP_ADDR=" + freeAddr(t), "WORKER_ADDR=" + freeAddr(t),
 		"FLASHGATE_LOADTEST_KEY=" + loadtestKey,
 	}, env...)
