@@ -221,20 +221,22 @@ func (c *Client) Do(method, path string, header ...string) Answer {
 
 // Try is Do for a request that may fail, from any goroutine. It repeats a request
 // that got no answer at all: Linux resets connections that wait in a listener that
-// closes, as Caddy's old one does in a reload.
+// closes, as Caddy's old one does in a reload. An answer that breaks off is an
+// answer: it is not asked for again.
 func (c *Client) Try(ctx context.Context, method, path string, header ...string) (Answer, error) {
 	for deadline := time.Now().Add(5 * time.Second); ; {
-		a, err := c.once(ctx, method, path, header)
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+		a, answered, err := c.once(ctx, method, path, header)
+		if err == nil || answered || ctx.Err() != nil || time.Now().After(deadline) {
 			return a, err
 		}
 	}
 }
 
-func (c *Client) once(ctx context.Context, method, path string, header []string) (Answer, error) {
+// once sends one request; answered reports whether the head of an answer came.
+func (c *Client) once(ctx context.Context, method, path string, header []string) (a Answer, answered bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base, nil)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, false, err
 	}
 	path, query, _ := strings.Cut(path, "?")
 	req.URL.Opaque, req.URL.RawQuery = path, query
@@ -247,12 +249,12 @@ func (c *Client) once(ctx context.Context, method, path string, header []string)
 	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, false, err
 	}
 	defer res.Body.Close()
 	var body bytes.Buffer
 	if _, err := io.Copy(&body, res.Body); err != nil {
-		return Answer{}, err
+		return Answer{}, true, err
 	}
-	return Answer{Status: res.StatusCode, Header: res.Header, Body: body.String()}, nil
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: body.String()}, true, nil
 }
