@@ -14,18 +14,20 @@ type Publisher interface {
 
 // Fencer is implemented by a Publisher whose queue is asynchronous to the gate.
 type Fencer interface {
-	// SendFence puts a marker behind everything that was published for the sale.
-	// The worker records it only when every earlier delivery has been committed.
-	SendFence(ctx context.Context, sale SaleID, epoch uint64) error
+	// SendFence puts a marker behind everything that was published for the sale. It
+	// travels as the epoch of a message; see FenceOf for the number. The worker
+	// records it only when every earlier delivery has been committed. Nil means that
+	// it is in the queue; after an error it may be.
+	SendFence(ctx context.Context, sale SaleID, fence uint64) error
 }
 
 // FenceStore is the database's side of Fencer.
 type FenceStore interface {
 	// RecordFence notes that everything published before this fence is decided. A
-	// fence of an epoch below the recorded one is ignored. Idempotent.
-	RecordFence(ctx context.Context, sale SaleID, epoch uint64) error
-	// Fenced returns the highest epoch recorded; zero when there was none.
-	Fenced(ctx context.Context, sale SaleID) (epoch uint64, err error)
+	// fence below the recorded one is ignored. Idempotent.
+	RecordFence(ctx context.Context, sale SaleID, fence uint64) error
+	// Fenced returns the highest fence recorded; zero when there was none.
+	Fenced(ctx context.Context, sale SaleID) (fence uint64, err error)
 }
 
 // Delivery is one message as it came from the queue: not yet decoded, because one

@@ -61,7 +61,7 @@ type Sale struct {
 	Seeded     int64     // units seeded and restocked since
 	StockLeft  int64     // Seeded minus the units of live orders (pending, paid)
 	Seq        uint64    // number of the last decision batch or change
-	Epoch      uint64    // raised by each reconciliation; 1 after the first seeding
+	Epoch      uint64    // raised by each reconciliation; 1 until the gate is opened apart from the database
 }
 
 // Validate checks a sale that is about to be created.

@@ -33,7 +33,7 @@ func (s *Store) CreateSale(ctx context.Context, sale flashgate.Sale) error {
 		if _, err := t.exec("sale_create", sale.ID, sale.Goods, sale.FlashPrice, starts, ends, sale.PerUser, sale.Seeded); err != nil {
 			return struct{}{}, err
 		}
-		_, err = t.exec("gate_create", sale.ID, sale.Seeded, starts, ends, sale.PerUser, gateBound)
+		_, err = t.exec("gate_create", sale.ID, sale.Seeded, starts, ends, sale.PerUser, flashgate.DefaultBound)
 		return struct{}{}, err
 	})
 	return err

@@ -9,11 +9,6 @@ import (
 	"flashgate"
 )
 
-// gateBound is the most units that a sale's gate holds undecided at once. Past it
-// the gate answers OutcomeBusy: a worker that stands still must not let the queue
-// grow for ever.
-const gateBound = 100_000
-
 type gateRow struct {
 	epoch        uint64
 	free, held   int64
