@@ -1,22 +1,53 @@
 #!/bin/sh
 # Sees to it that what the tests need beside Go is there: a Chromium for the browser
-# test. Installs it on Debian as root; elsewhere it says what to do.
+# test, and the real Redis, RabbitMQ and MariaDB that tests start for themselves.
+# Installs what is missing on Debian as root; elsewhere it says what to do.
 set -eu
 
-for name in chromium chromium-browser google-chrome; do
-	if command -v "$name" >/dev/null 2>&1; then
-		exit 0
-	fi
-done
+# The server binaries are not in every user's PATH.
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-	echo "installing chromium for the browser test" >&2
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends chromium >/dev/null
-	exit 0
+have() {
+	for name in "$@"; do
+		if command -v "$name" >/dev/null 2>&1; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+missing=""
+have chromium chromium-browser google-chrome || missing="$missing chromium"
+have redis-server || missing="$missing redis-server"
+have rabbitmq-server || missing="$missing rabbitmq-server"
+have mariadbd || missing="$missing mariadb-server"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ] || ! have apt-get; then
+	echo "The tests need these Debian packages (as root: apt-get install$missing):" >&2
+	for package in $missing; do
+		case $package in
+		chromium) echo "  chromium: the browser test; or Google Chrome, so that 'chromium' or 'google-chrome' is found in PATH" >&2 ;;
+		redis-server) echo "  redis-server: Redis 7 or later, so that 'redis-server' is found in PATH" >&2 ;;
+		rabbitmq-server) echo "  rabbitmq-server: RabbitMQ 3.10 or later with its Erlang, so that 'rabbitmq-server' and 'epmd' are found" >&2 ;;
+		mariadb-server) echo "  mariadb-server: MariaDB 10.6 or later, so that 'mariadbd' and 'mariadb-install-db' are found" >&2 ;;
+		esac
+	done
+	exit 1
 fi
 
-echo "The browser test needs Chromium: install the package chromium (Debian, as root: apt-get install chromium)" >&2
-echo "or Google Chrome, so that 'chromium' or 'google-chrome' is found in PATH." >&2
-exit 1
+# The packages would start their servers on the standard ports. Debian asks this file
+# first; 101 means no. One that is there already is the machine's own and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+
+echo "installing$missing for the tests" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # one word per package
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
