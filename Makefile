@@ -6,10 +6,13 @@ FUZZTIME ?= 10s
 TEST_TIMEOUT ?= 18m
 CADDY_OUTPUT ?= bin/caddy
 
-.PHONY: help run reset test race lint fuzz caddy
+GATEWAYS ?= 1
+WORKERS ?= 1
+
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and run gateway, shop and worker in one process; needs Go alone
 	@$(GO) build -o bin/flashgate-demo ./deploy/demo
@@ -18,6 +21,21 @@ run: ## build and run gateway, shop and worker in one process; needs Go alone
 reset: ## wipe the embedded data of `make run`
 	@$(GO) build -o bin/flashgate-demo ./deploy/demo
 	@bin/flashgate-demo reset
+
+services: ## private Redis, RabbitMQ and MariaDB on free ports, in the background; prints their URLs
+	@$(GO) build -o bin/flashgate-services ./deploy/services
+	@bin/flashgate-services start
+
+services-stop: ## stop exactly those; their data stays in data/services
+	@$(GO) build -o bin/flashgate-services ./deploy/services
+	@bin/flashgate-services stop
+
+run-real: ## GATEWAYS gateways, WORKERS workers and a shop on REDIS_URL, AMQP_URL, MYSQL_DSN or on `make services`
+	@$(GO) build -o bin/flashgate-demo ./deploy/demo
+	@$(GO) build -o bin/shopapp ./shopapp
+	@$(GO) build -o bin/orderworker ./orderworker
+	@$(GO) build -o bin/flashgate-real ./deploy/real
+	@exec bin/flashgate-real --gateways $(GATEWAYS) --workers $(WORKERS)
 
 test: ## every test, against real parts; installs what is missing on Debian as root
 	@./deploy/test-tools.sh

@@ -175,24 +175,3 @@ func TestValidateOpensNothing(t *testing.T) {
 		t.Errorf("the data folder is there after validating: %v", err)
 	}
 }
-
-// What a placeholder stands for is judged when the configuration is loaded.
-func TestServersAreRefusedWhenLoaded(t *testing.T) {
-	for value, want := range map[string]string{
-		"":                       "redis is empty: leave the line out for the embedded backends",
-		"redis://127.0.0.1:6379": "redis: this version has the embedded backends only; leave the line out",
-	} {
-		t.Setenv("FLASHGATE_TEST_REDIS", value)
-		adapted, err := gatewaytest.Adapt("{\nadmin off\nflashgate {\nredis {env.FLASHGATE_TEST_REDIS}\n}\n}\n:0 {\nrespond ok\n}")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cfg *caddy.Config
-		if err := caddy.StrictUnmarshalJSON(adapted, &cfg); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(cfg); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("REDIS_URL %q: %v, want %q", value, err, want)
-		}
-	}
-}

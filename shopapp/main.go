@@ -1,11 +1,13 @@
-// Command shopapp is the demo shop as a process of its own, on the embedded file.
-// Put the gateway in front of it.
+// Command shopapp is the demo shop as a process of its own. Put the gateway in front
+// of it.
 //
 //	shopapp            serves until SIGINT or SIGTERM
+//	shopapp seed       fills the shop with the demo and prints its password
 //	shopapp version
 //
-// Settings: SHOP_ADDR (127.0.0.1:8081), FLASHGATE_DATA (./data), FLASHGATE_KEYS
-// (unset: the file `keys` in the data folder, which the gateway shares).
+// Settings: SHOP_ADDR (127.0.0.1:8081); MYSQL_DSN and REDIS_URL with FLASHGATE_KEYS
+// for the real backends; without them the embedded file in FLASHGATE_DATA (./data),
+// and FLASHGATE_KEYS may be left to the file `keys` there, which the gateway shares.
 package main
 
 import (
@@ -16,15 +18,10 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
 
-	"flashgate"
-	"flashgate/internal/keyfile"
-	"flashgate/internal/memory"
-	"flashgate/internal/sqlite"
 	"flashgate/shopapp/shop"
 	"flashgate/shopapp/web"
 
@@ -32,18 +29,26 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		if os.Args[1] == "version" {
-			info, _ := debug.ReadBuildInfo()
-			fmt.Println("shopapp", info.Main.Version)
-			return
-		}
-		fmt.Fprintf(os.Stderr, "shopapp: unknown command %q; there is only: version\n", os.Args[1])
-		os.Exit(2)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	arg := ""
+	if len(os.Args) > 1 {
+		arg = os.Args[1]
+	}
+	var err error
+	switch arg {
+	case "":
+		err = run(ctx)
+	case "seed":
+		err = seed(ctx)
+	case "version":
+		info, _ := debug.ReadBuildInfo()
+		fmt.Println("shopapp", info.Main.Version)
+	default:
+		fmt.Fprintf(os.Stderr, "shopapp: unknown command %q; there are: seed, version, and none at all to serve\n", arg)
+		os.Exit(2)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "shopapp:", err)
 		os.Exit(1)
 	}
@@ -57,33 +62,16 @@ func setting(name, otherwise string) string {
 }
 
 func run(ctx context.Context) (err error) {
-	for _, name := range []string{"REDIS_URL", "AMQP_URL", "MYSQL_DSN"} {
-		if os.Getenv(name) != "" {
-			return fmt.Errorf("%s is set, but this version has the embedded backends only: unset it", name)
-		}
-	}
 	log, err := zap.NewProduction()
 	if err != nil {
 		return err
 	}
-	data := setting("FLASHGATE_DATA", "./data")
-	store, err := sqlite.Open(filepath.Join(data, "flashgate.db"))
+	b, err := openBackends()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	keys, err := keyring(data)
-	if err != nil {
-		return err
-	}
-	state, err := memory.New(memory.Config{})
-	if err != nil {
-		return err
-	}
-	defer state.Close()
-	service, err := shop.New(shop.Config{
-		Users: store, Sessions: store, Goods: store, Sales: store, Orders: store, Stock: store, Limiter: state, Keys: keys,
-	})
+	defer func() { err = errors.Join(err, b.close()) }()
+	service, err := shop.New(b.config)
 	if err != nil {
 		return err
 	}
@@ -93,20 +81,12 @@ func run(ctx context.Context) (err error) {
 	}
 	addr, ok := l.Addr().(*net.TCPAddr)
 	site, err := web.New(web.Config{
-		Shop: service, Logger: log, TrustGateway: ok && addr.IP.IsLoopback(),
-		Checks: map[string]flashgate.Checker{"database": store},
+		Shop: service, Logger: log, TrustGateway: ok && addr.IP.IsLoopback(), Checks: b.checks,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return serve(ctx, l, site, log)
-}
-
-func keyring(data string) (*flashgate.Keyring, error) {
-	if text := os.Getenv("FLASHGATE_KEYS"); text != "" {
-		return flashgate.ParseKeyring(text)
-	}
-	return keyfile.LoadOrCreate(data)
 }
 
 // serve ends the event streams first: they would hold the stop for its whole time.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"flashgate"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 )
 
 func init() {
@@ -36,7 +34,7 @@ const (
 // costs nothing, and is answered 429 `rate_limited` with Retry-After.
 //
 // It sets the placeholder `{http.access_limit.remaining}`: how many more would pass
-// now. While the state backend is away everything passes; that is logged and counted.
+// now. While the state backend is away nobody passes: the answer is 503 `unavailable`.
 type Handler struct {
 	// Name of the limit. Handlers with the same name share their counters. Default in
 	// a Caddyfile: matcher, limit, window and by, so that two routes never share by
@@ -57,10 +55,8 @@ type Handler struct {
 	// "caddy" hands errors to handle_errors. Default: problem documents.
 	Errors app.Errors `json:"errors,omitempty"`
 
-	app    *app.App
-	logger *zap.Logger
-	rate   flashgate.Rate
-	warned atomic.Int64 // Unix seconds of the last warning
+	app  *app.App
+	rate flashgate.Rate
 }
 
 // CaddyModule returns the Caddy module information.
@@ -77,7 +73,6 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		h.By = byAddress
 	}
 	h.rate = flashgate.Rate{Limit: h.Limit, Window: time.Duration(h.Window)}
-	h.logger = ctx.Logger()
 	h.app, err = app.Get(ctx)
 	return err
 }
@@ -101,10 +96,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v, err := h.app.Limiter().Allow(r.Context(), "access/"+h.Name+"/"+h.client(r, repl), h.rate)
 	switch {
 	case err != nil:
-		// The sale goes on without its limits: a store that is away must not close the
-		// shop. The gate behind keeps its promises by itself.
-		app.CountDecision(op, "unchecked")
-		h.warn(err)
+		// A limit that nobody counts would be none, in the hour when it is needed.
+		app.CountDecision(op, string(flashgate.ErrorCode(err)))
+		return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 	case !v.Allowed:
 		app.CountDecision(op, string(flashgate.CodeRateLimited))
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
@@ -152,14 +146,6 @@ func address(r *http.Request) string {
 		return text
 	}
 	return p.String()
-}
-
-// warn logs at most once a minute: under load one line says it as well as thousands.
-func (h *Handler) warn(err error) {
-	now, last := time.Now().Unix(), h.warned.Load()
-	if now-last >= 60 && h.warned.CompareAndSwap(last, now) {
-		h.logger.Error("limits are not checked: the state backend is away", zap.String("limit", h.Name), zap.Error(err))
-	}
 }
 
 func validBy(by string) error {

@@ -24,17 +24,12 @@ const DefaultDataDir = "./data"
 
 // App holds what the flashgate directives share. Left out, it has all its
 // defaults: state in memory, sessions, stock and queue in one SQLite file.
+//
+// In a Caddyfile the lines `redis <url>` and `rabbitmq <url>` stand for the backends
+// redis of stock and state, and rabbitmq of the queue. They come together: what is
+// reserved in Redis travels to the order worker through RabbitMQ. A gateway on Redis
+// needs `keys`, the same ones on every gateway.
 type App struct {
-	// URL of a Redis server. This version has the embedded backends only and
-	// refuses a URL; an empty value is an error as well. Default: absent, which
-	// means memory and SQLite. Placeholders such as {env.REDIS_URL} are replaced.
-	Redis *string `json:"redis,omitempty"`
-
-	// URL of a RabbitMQ server. This version has the embedded queue only and
-	// refuses a URL; an empty value is an error as well. Default: absent, which
-	// means the embedded queue. Placeholders are replaced.
-	RabbitMQ *string `json:"rabbitmq,omitempty"`
-
 	// Folder of the embedded files, made when it is first needed. A relative path
 	// counts from the working directory. Default: ./data. Placeholders are
 	// replaced.
@@ -44,27 +39,26 @@ type App struct {
 	// or white space; each as `caddy flashgate sign key` prints it. Write
 	// {env.FLASHGATE_KEYS}: a key in the configuration itself lands in the autosave.
 	// Default, also when it is empty: the file `keys` in the data folder, made once
-	// with mode 0600.
+	// with mode 0600. With the stock on Redis there is no default.
 	Keys string `json:"keys,omitempty"`
 
-	// The backend of stock and sessions. Default: {"backend": "sqlite"}.
+	// The backend of stock and sessions: sqlite or redis.
+	// Default: {"backend": "sqlite"}.
 	StockRaw json.RawMessage `json:"stock,omitempty" caddy:"namespace=flashgate.stock inline_key=backend"`
 
-	// The backend of limits, captchas, one-time values and cached pages.
-	// Default: {"backend": "memory"}.
+	// The backend of limits, captchas, one-time values and cached pages: memory or
+	// redis. Default: {"backend": "memory"}.
 	StateRaw json.RawMessage `json:"state,omitempty" caddy:"namespace=flashgate.state inline_key=backend"`
 
-	// The order queue of a stock that does not enqueue by itself. Default: absent,
-	// as the SQLite stock enqueues in the transaction that reserves.
+	// The order queue of a stock that does not enqueue by itself: rabbitmq. Default:
+	// absent, as the SQLite stock enqueues in the transaction that reserves.
 	QueueRaw json.RawMessage `json:"queue,omitempty" caddy:"namespace=flashgate.queue inline_key=backend"`
 
-	dataDir     string
-	logger      *zap.Logger
-	stock       *shared[StockBackend]
-	queue       *shared[QueueBackend] // nil without a queue
-	state       StateBackend
-	stateModule string
-	stateOf     string // key of state in its pool; empty before it was acquired
+	dataDir string
+	logger  *zap.Logger
+	stock   *shared[StockBackend]
+	queue   *shared[QueueBackend] // nil without a queue
+	state   *shared[StateBackend]
 
 	mu   sync.Mutex
 	ring *flashgate.Keyring
@@ -93,14 +87,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	repl := caddy.NewReplacer()
-	for _, line := range []struct {
-		option string
-		value  *string
-	}{{"redis", a.Redis}, {"rabbitmq", a.RabbitMQ}} {
-		if line.value != nil {
-			return refuseServer(line.option, repl.ReplaceAll(*line.value, ""))
-		}
-	}
 	if err := a.provisionFolder(repl); err != nil {
 		return err
 	}
@@ -140,25 +126,22 @@ func parseKeyring(text string) (*flashgate.Keyring, error) {
 	return ring, err
 }
 
-// refuseServer says what is wrong with a line that names a server: this version has
-// none.
-func refuseServer(option, value string) error {
-	if strings.TrimSpace(value) == "" {
-		return fmt.Errorf("%s is empty: leave the line out for the embedded backends", option)
-	}
-	return fmt.Errorf("%s: this version has the embedded backends only; leave the line out", option)
-}
-
 // Start makes this app the live one. It never fails.
 func (a *App) Start() error {
 	// What the previous configuration has open stays open.
-	if a.stock.inUse() {
-		if err := a.stock.get(); err != nil {
-			a.logger.Warn("the stock did not open; it is tried again with the next request", zap.Error(err))
-		}
-	}
+	keep(a.logger, a.stock)
+	keep(a.logger, a.queue)
 	live.push(a)
 	return nil
+}
+
+func keep[T caddy.Destructor](logger *zap.Logger, s *shared[T]) {
+	if s == nil || !s.inUse() {
+		return
+	}
+	if err := s.get(); err != nil {
+		logger.Warn("a backend did not open; it is tried again with the next request", zap.String("module", s.module), zap.Error(err))
+	}
 }
 
 // Stop ends this app's time as the live one. Its backends stay open until Cleanup,
@@ -172,19 +155,7 @@ func (a *App) Stop() error {
 // working: a backend is closed when the last call in it has ended.
 func (a *App) Cleanup() error {
 	live.drop(a)
-	var errs []error
-	if a.stock != nil {
-		errs = append(errs, a.stock.release())
-	}
-	if a.queue != nil {
-		errs = append(errs, a.queue.release())
-	}
-	if a.stateOf != "" {
-		_, err := states.Delete(a.stateOf)
-		a.stateOf = ""
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(a.stock.release(), a.queue.release(), a.state.release())
 }
 
 // Folder is the absolute path of the data folder.

@@ -157,11 +157,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestBadJSON(t *testing.T) {
 	for config, want := range map[string]string{
-		`{"redis":""}`:            "redis is empty: leave the line out",
-		`{"redis":"redis://x"}`:   "redis: this version has the embedded backends only",
-		`{"rabbitmq":""}`:         "rabbitmq is empty: leave the line out",
-		`{"rabbitmq":"amqp://x"}`: "rabbitmq: this version has the embedded backends only",
-		`{"keys":"short"}`:        "keys: key 1 is not the base64url of 32 bytes",
+		`{"keys":"short"}`: "keys: key 1 is not the base64url of 32 bytes",
 		`{"data_dir":"{env.FLASHGATE_NOBODY_SETS_THIS}"}`: "data_dir is empty",
 		`{"state":{"backend":"disk"}}`:                    "flashgate.state.disk",
 		`{"state":{"backend":"memory","max_bytes":1}}`:    "must be between 1 MiB and 1 TiB",

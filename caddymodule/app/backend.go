@@ -8,7 +8,6 @@ import (
 	"flashgate/internal/sqlite"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
 func init() {
@@ -55,14 +54,15 @@ type StateBackend interface {
 	flashgate.Limiter
 	flashgate.OneTime
 	flashgate.PageStore
+	caddy.Destructor
 }
 
 // StateModule is a guest module in the namespace flashgate.state.
 type StateModule interface {
 	caddy.Module
+	StateKey(dataDir string) string // as StockKey
 	// OpenState makes the state. It is called while provisioning, so it must not
-	// need a server or a file; one that has a server behind it dials later. What it
-	// returns may implement caddy.Destructor.
+	// need a server or a file; one that has a server behind it dials later.
 	OpenState() (StateBackend, error)
 }
 
@@ -119,6 +119,9 @@ func (m *Memory) Validate() error {
 	return nil
 }
 
+// StateKey is the data folder.
+func (*Memory) StateKey(dataDir string) string { return dataDir }
+
 // OpenState makes an empty store.
 func (m *Memory) OpenState() (StateBackend, error) {
 	size := m.MaxBytes
@@ -135,68 +138,6 @@ func (m *Memory) OpenState() (StateBackend, error) {
 type memoryState struct{ *memory.Store }
 
 func (s memoryState) Destruct() error { return s.Close() }
-
-// states holds the memory of the process by data folder and module, so that limits
-// and captchas outlive a configuration; stocks and queues by the backend's own key.
-var (
-	states = caddy.NewUsagePool()
-	stocks = caddy.NewUsagePool()
-	queues = caddy.NewUsagePool()
-)
-
-// pooledState gives the pool its destructor.
-type pooledState struct{ StateBackend }
-
-func (p pooledState) Destruct() error {
-	if d, ok := p.StateBackend.(caddy.Destructor); ok {
-		return d.Destruct()
-	}
-	return nil
-}
-
-func (a *App) provisionBackends(ctx caddy.Context) error {
-	if a.StockRaw == nil {
-		a.StockRaw = caddyconfig.JSONModuleObject(new(SQLite), "backend", "sqlite", nil)
-	}
-	if a.StateRaw == nil {
-		a.StateRaw = caddyconfig.JSONModuleObject(new(Memory), "backend", "memory", nil)
-	}
-	m, err := ctx.LoadModule(a, "StockRaw")
-	if err != nil {
-		return err
-	}
-	stock := m.(StockModule)
-	a.stock = &shared[StockBackend]{
-		pool: stocks, module: stock.CaddyModule().String(), key: stock.CaddyModule().String() + " " + stock.StockKey(a.dataDir),
-		open: func() (StockBackend, error) { return stock.OpenStock(a.dataDir) },
-	}
-	if a.QueueRaw != nil {
-		m, err := ctx.LoadModule(a, "QueueRaw")
-		if err != nil {
-			return err
-		}
-		queue := m.(QueueModule)
-		a.queue = &shared[QueueBackend]{
-			pool: queues, module: queue.CaddyModule().String(), key: queue.CaddyModule().String() + " " + queue.QueueKey(a.dataDir),
-			open: func() (QueueBackend, error) { return queue.OpenQueue(a.dataDir) },
-		}
-	}
-	m, err = ctx.LoadModule(a, "StateRaw")
-	if err != nil {
-		return err
-	}
-	state := m.(StateModule)
-	key := state.CaddyModule().String() + " " + a.dataDir
-	v, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s, err := state.OpenState()
-		return pooledState{s}, err
-	})
-	if err != nil {
-		return err
-	}
-	a.state, a.stateModule, a.stateOf = v.(pooledState).StateBackend, state.CaddyModule().String(), key
-	return nil
-}
 
 // Interface guards.
 var (

@@ -28,40 +28,35 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile reads the global option. Syntax:
 //
 //	flashgate {
-//	    redis    <url>          # leave the line out: memory and SQLite
-//	    rabbitmq <url>          # leave the line out: the embedded queue
-//	    data_dir <folder>       # default ./data
-//	    keys     <keys>         # default: made once, kept in the data folder
-//	    state memory {
-//	        max_size <size>     # default 64MiB
+//	    redis    <url> {             # leave the line out: memory and SQLite
+//	        session_cache <number>   # default 10000
+//	    }
+//	    rabbitmq <url>               # leave the line out: the embedded queue
+//	    data_dir <folder>            # default ./data
+//	    keys     <keys>              # default: made once, kept in the data folder
+//	    state memory {               # default, with redis: redis
+//	        max_size <size>          # default 64MiB
 //	    }
 //	}
+//
+// redis and rabbitmq come together, and redis with keys.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	return ParseBlock(d, "flashgate",
-		Option{Name: "redis", Parse: func() error { return parseServer(d, &a.Redis) }},
-		Option{Name: "rabbitmq", Parse: func() error { return parseServer(d, &a.RabbitMQ) }},
+	var servers serverLines
+	err := ParseBlock(d, "flashgate",
+		Option{Name: "redis", Parse: func() error { return servers.parseRedis(d) }},
+		Option{Name: "rabbitmq", Parse: func() error { return servers.parseRabbit(d) }},
 		Option{Name: "data_dir", Parse: func() error { return a.parseFolder(d) }},
 		Option{Name: "keys", Parse: func() error { return a.parseKeys(d) }},
 		Option{Name: "state", Parse: func() error { return a.parseState(d) }},
 	)
-}
-
-func parseServer(d *caddyfile.Dispenser, to **string) error {
-	option := d.Val()
-	value, err := OneArg(d)
 	if err != nil {
 		return err
 	}
-	// What a placeholder stands for is judged when the configuration is loaded.
-	if !strings.Contains(value, "{") {
-		return d.WrapErr(refuseServer(option, value))
-	}
-	*to = &value
-	return nil
+	return servers.expand(a)
 }
 
 func (a *App) parseFolder(d *caddyfile.Dispenser) error {

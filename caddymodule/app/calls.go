@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"flashgate"
 )
@@ -36,16 +37,15 @@ func (a *App) Publisher() (flashgate.Publisher, error) {
 }
 
 // Limiter returns the counters of access limits.
-func (a *App) Limiter() flashgate.Limiter { return a.state }
+func (a *App) Limiter() flashgate.Limiter { return stateCalls{a.state} }
 
 // OneTime returns the store of captchas and other values for one use.
-func (a *App) OneTime() flashgate.OneTime { return a.state }
+func (a *App) OneTime() flashgate.OneTime { return stateCalls{a.state} }
 
 // Pages returns the store of cached pages.
-func (a *App) Pages() flashgate.PageStore { return a.state }
+func (a *App) Pages() flashgate.PageStore { return stateCalls{a.state} }
 
-// stockCalls, sessionCalls and queueCalls keep the backend open for as long as a
-// call runs, also when its configuration has gone meanwhile.
+// Each of these is one port of a backend, by way of through.
 type (
 	stockCalls   struct{ s *shared[StockBackend] }
 	sessionCalls struct{ s *shared[StockBackend] }
@@ -53,80 +53,76 @@ type (
 )
 
 func (c stockCalls) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	b, err := c.s.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer c.s.leave()
-	return b.Reserve(ctx, sale, rs)
+	return through(c.s, func(b StockBackend) ([]flashgate.Reserved, error) { return b.Reserve(ctx, sale, rs) })
 }
 
 func (c stockCalls) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
-	b, err := c.s.enter()
-	if err != nil {
-		return flashgate.StockView{}, err
-	}
-	defer c.s.leave()
-	return b.View(ctx, sale)
+	return through(c.s, func(b StockBackend) (flashgate.StockView, error) { return b.View(ctx, sale) })
 }
 
-func (c stockCalls) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reservation, bool, error) {
-	b, err := c.s.enter()
-	if err != nil {
-		return flashgate.Reservation{}, false, err
-	}
-	defer c.s.leave()
-	return b.Held(ctx, id)
+func (c stockCalls) Held(ctx context.Context, id flashgate.OrderID) (r flashgate.Reservation, held bool, err error) {
+	r, err = through(c.s, func(b StockBackend) (r flashgate.Reservation, err error) {
+		r, held, err = b.Held(ctx, id)
+		return r, err
+	})
+	return r, held, err
+}
+
+// Published forwards to the stock's outbox. A stock that has none never answers
+// OutcomePublish, so there is nothing to take out.
+func (c stockCalls) Published(ctx context.Context, sale flashgate.SaleID, ids []flashgate.OrderID) error {
+	return do(c.s, func(b StockBackend) error {
+		if box, ok := b.(flashgate.Outbox); ok {
+			return box.Published(ctx, sale, ids)
+		}
+		return nil
+	})
+}
+
+// Lease forwards to the stock's outbox; without one nothing is in it.
+func (c stockCalls) Lease(ctx context.Context, sale flashgate.SaleID, age, lease time.Duration, max int) ([]flashgate.Reservation, error) {
+	return through(c.s, func(b StockBackend) ([]flashgate.Reservation, error) {
+		if box, ok := b.(flashgate.Outbox); ok {
+			return box.Lease(ctx, sale, age, lease, max)
+		}
+		return nil, nil
+	})
 }
 
 func (c sessionCalls) CreateSession(ctx context.Context, s flashgate.Session) error {
-	b, err := c.s.enter()
-	if err != nil {
-		return err
-	}
-	defer c.s.leave()
-	return b.CreateSession(ctx, s)
+	return do(c.s, func(b StockBackend) error { return b.CreateSession(ctx, s) })
 }
 
 func (c sessionCalls) Session(ctx context.Context, key flashgate.SessionKey) (flashgate.Session, error) {
-	b, err := c.s.enter()
-	if err != nil {
-		return flashgate.Session{}, err
-	}
-	defer c.s.leave()
-	return b.Session(ctx, key)
+	return through(c.s, func(b StockBackend) (flashgate.Session, error) { return b.Session(ctx, key) })
 }
 
 func (c sessionCalls) DeleteSession(ctx context.Context, key flashgate.SessionKey) error {
-	b, err := c.s.enter()
-	if err != nil {
-		return err
-	}
-	defer c.s.leave()
-	return b.DeleteSession(ctx, key)
+	return do(c.s, func(b StockBackend) error { return b.DeleteSession(ctx, key) })
 }
 
 func (c sessionCalls) DeleteSessionsOf(ctx context.Context, user flashgate.UserID) error {
-	b, err := c.s.enter()
-	if err != nil {
-		return err
-	}
-	defer c.s.leave()
-	return b.DeleteSessionsOf(ctx, user)
+	return do(c.s, func(b StockBackend) error { return b.DeleteSessionsOf(ctx, user) })
 }
 
+// Publish may have published whatever error it returns, so each of them says that the
+// queue is not to be trusted with the next order until it has answered.
 func (c queueCalls) Publish(ctx context.Context, m flashgate.Message) error {
-	b, err := c.s.enter()
-	if err != nil {
+	return do(c.s, func(b QueueBackend) error {
+		err := b.Publish(ctx, m)
+		switch flashgate.ErrorCode(err) {
+		case "", flashgate.CodeInvalid, flashgate.CodeTooLarge:
+		default:
+			circuitOf(b).Trip(err)
+		}
 		return err
-	}
-	defer c.s.leave()
-	return b.Publish(ctx, m)
+	})
 }
 
 // Interface guards.
 var (
 	_ flashgate.Stock        = stockCalls{}
+	_ flashgate.Outbox       = stockCalls{}
 	_ flashgate.SessionStore = sessionCalls{}
 	_ flashgate.Publisher    = queueCalls{}
 )

@@ -37,8 +37,10 @@ func (a *App) logFailure(r *http.Request, op string, err error) {
 	if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Order != "" {
 		fields = append(fields, zap.String("order", string(e.Order)))
 	}
-	// A client that left is its own business, not the site's trouble.
-	if r.Context().Err() != nil {
+	// A client that left is its own business, not the site's trouble; a server that is
+	// away had its line when that was found out, and one more for every request would
+	// drown the log.
+	if r.Context().Err() != nil || KnownAway(err) {
 		a.logger.Debug("request was not answered", fields...)
 		return
 	}

@@ -7,21 +7,41 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// decisions belongs to the process and is registered with each configuration's
-// registry, so its series go on counting after a reload.
-var decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Namespace: "flashgate",
-	Name:      "decisions_total",
-	Help:      "Requests that a directive decided, by its result.",
-}, []string{"directive", "result"})
+// The collectors belong to the process and are registered with each configuration's
+// registry, so their series go on counting after a reload.
+var (
+	decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "flashgate",
+		Name:      "decisions_total",
+		Help:      "Requests that a directive decided, by its result.",
+	}, []string{"directive", "result"})
+
+	circuits = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "flashgate",
+		Name:      "circuits_open",
+		Help:      "Circuits that are open because their server does not answer, by kind of server.",
+	}, []string{"server"})
+
+	batches = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "flashgate",
+		Name:      "reserve_batch_reservations",
+		Help:      "Reservations that travelled to the stock in one call.",
+		Buckets:   prometheus.ExponentialBuckets(1, 2, 9), // 1 to gate.MaxBatch
+	})
+)
 
 func registerMetrics(r *prometheus.Registry) error {
-	err := r.Register(decisions)
-	if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
-		return nil
+	for _, c := range []prometheus.Collector{decisions, circuits, batches} {
+		err := r.Register(c)
+		if _, again := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !again {
+			return err
+		}
 	}
-	return err
+	return nil
 }
+
+// ObserveBatch notes the size of a batch that went to the stock.
+func ObserveBatch(reservations int) { batches.Observe(float64(reservations)) }
 
 // CountDecision counts one decision of a directive in flashgate_decisions_total.
 // Both labels come from the program, never from a request: their number is bounded.

@@ -65,8 +65,12 @@ func (s *shared[T]) leave() {
 	_ = s.letGo()
 }
 
-// release gives the reference back, at once or with the last call. Idempotent.
+// release gives the reference back, at once or with the last call. Idempotent; nil
+// holds nothing.
 func (s *shared[T]) release() error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.released = true
@@ -80,6 +84,40 @@ func (s *shared[T]) letGo() error {
 	var none T
 	s.value, s.held = none, false
 	_, err := s.pool.Delete(s.key)
+	return err
+}
+
+// away is the circuit's error. What is not open is not known to be away.
+func (s *shared[T]) away() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.held {
+		return nil
+	}
+	return circuitOf(s.value).Err()
+}
+
+// through makes one call: it keeps the backend open meanwhile, also when its
+// configuration has gone, and keeps the call away from a server that does not answer.
+func through[T caddy.Destructor, R any](s *shared[T], call func(T) (R, error)) (R, error) {
+	var none R
+	b, err := s.enter()
+	if err != nil {
+		return none, err
+	}
+	defer s.leave()
+	circuit := circuitOf(b)
+	if err := circuit.Err(); err != nil {
+		return none, err
+	}
+	r, err := call(b)
+	circuit.Note(err)
+	return r, err
+}
+
+// do is through for a call without a result.
+func do[T caddy.Destructor](s *shared[T], call func(T) error) error {
+	_, err := through(s, func(b T) (struct{}, error) { return struct{}{}, call(b) })
 	return err
 }
 

@@ -33,7 +33,7 @@ func (h *Handler) claim(r *http.Request, p app.Pattern, vals []string) (flashgat
 	}
 	if h.Sale != "" {
 		if user == "" {
-			return flashgate.Claim{}, "", flashgate.Errorf(flashgate.CodeUnauthenticated, op, "Log in and try again.")
+			return flashgate.Claim{}, "", app.Unauthenticated(r, op)
 		}
 		return flashgate.Claim{Sale: p.Value(vals, h.Sale), Session: session + more.String(), User: string(user)}, user, nil
 	}

@@ -84,6 +84,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Detach:               detach,
 		Observe:              func(r httpcache.Result) { app.CountDecision(op, string(r)) },
 		Failed: func(what string, err error) {
+			if app.KnownAway(err) {
+				return // the log has its line
+			}
 			h.logger.Warn("page cache: it goes on without", zap.String("step", what), zap.Error(err))
 		},
 	})

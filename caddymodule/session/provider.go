@@ -78,8 +78,8 @@ func (p *Provider) Authenticate(_ http.ResponseWriter, r *http.Request) (caddyau
 		user.Metadata["session"], user.Metadata["role"] = string(ses.Key), string(ses.Role)
 	case flashgate.CodeUnauthenticated:
 	default:
-		caddyhttp.SetVar(r.Context(), storeAway, err)
-		if r.Context().Err() == nil {
+		app.NoteLoginUnknown(r, err)
+		if r.Context().Err() == nil && !app.KnownAway(err) {
 			p.logger.Error("session store did not answer; visitors are anonymous", zap.Error(err))
 		}
 	}
@@ -95,9 +95,6 @@ func (p *Provider) lookup(ctx context.Context, key flashgate.SessionKey) (flashg
 	defer cancel()
 	return store.Session(ctx, key)
 }
-
-// storeAway is the request variable that holds the store's error.
-const storeAway = "flashgate.session_error"
 
 func (p *Provider) cookieName(r *http.Request) string {
 	switch {

@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"flashgate"
 	"flashgate/caddymodule/app"
@@ -59,10 +58,7 @@ func (h *Require) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	const op = "session_auth"
-	var err error = flashgate.Errorf(flashgate.CodeUnauthenticated, op, "Log in and try again.")
-	if cause, ok := caddyhttp.GetVar(r.Context(), storeAway).(error); ok {
-		err = &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, RetryAfter: time.Second, Err: cause}
-	}
+	err := app.Unauthenticated(r, op)
 	app.CountDecision(op, string(flashgate.ErrorCode(err)))
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 }

@@ -74,7 +74,7 @@ func (h *Handler) reservation(r *http.Request, segment string) (flashgate.Reserv
 func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (flashgate.OrderID, flashgate.UserID, error) {
 	name := repl.ReplaceAll(h.User, "")
 	if name == "" {
-		return "", "", flashgate.Errorf(flashgate.CodeUnauthenticated, op, "Log in and try again.")
+		return "", "", app.Unauthenticated(r, op)
 	}
 	user, err := flashgate.ParseUserID(name)
 	if err != nil {

@@ -1,6 +1,7 @@
 package stockgate
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -21,6 +22,10 @@ const op = "stock_gate"
 
 // Handler answers the request that buys. It never hands it on: the order worker
 // places the order, and the buyer polls it at the Location that is answered.
+//
+// With a server that does not answer, the first requests are answered within the
+// timeout; from then on all are refused with 503 `unavailable` at once, before
+// anything is reserved, until it answers again.
 //
 // 202 means held and durable. 504 `unknown_outcome` carries the order's id: it may
 // have been placed, and repeating the request with the same id takes nothing twice.
@@ -47,12 +52,14 @@ type Handler struct {
 	// Who buys; behind hidden_path its user counts. Default: {http.auth.user.id}.
 	User string `json:"user,omitempty"`
 
-	// How long a request may take, reserving and publishing included: 10ms to 1m.
-	// Past it the answer is 504. Default: 2s.
+	// How long a request may take, reserving and publishing included: 10ms to 1m, and
+	// with a queue (redis and rabbitmq) at most 2s, as then the order worker publishes
+	// what is held. Past it the answer is 504. Default: 2s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How many requests may wait at once: 1 to 1,000,000. The next is answered 503
-	// `unavailable`, and nothing is reserved. Default: 10000.
+	// How many requests may wait at once, at all stock_gates of this process together:
+	// 1 to 1,000,000. The next is answered 503 `unavailable`, and nothing is reserved.
+	// Default: 10000.
 	MaxWaiting int `json:"max_waiting,omitempty"`
 
 	// What stands in front of the order's id in Location. Default: /api/orders/.
@@ -83,9 +90,17 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.app, err = app.Get(ctx); err != nil {
 		return err
 	}
-	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting})
+	if h.app.HasQueue() && time.Duration(h.Timeout) > flashgate.PublishWindow {
+		return fmt.Errorf("stock_gate: timeout is %s, at most %s with a queue: after that the order worker publishes what is held, so leave the line out",
+			time.Duration(h.Timeout), flashgate.PublishWindow)
+	}
+	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting, OnBatch: app.ObserveBatch})
 	return nil
 }
+
+// waiting counts over all gates of the process, those of the configuration before a
+// reload included.
+var waiting gate.Waiting
 
 func (h *Handler) defaults() {
 	if h.Units == "" {
@@ -98,7 +113,7 @@ func (h *Handler) defaults() {
 		h.User = "{http.auth.user.id}"
 	}
 	if h.Timeout == 0 {
-		h.Timeout = caddy.Duration(2 * time.Second)
+		h.Timeout = caddy.Duration(flashgate.PublishWindow)
 	}
 	if h.MaxWaiting == 0 {
 		h.MaxWaiting = 10_000

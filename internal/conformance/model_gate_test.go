@@ -13,12 +13,15 @@ import (
 // Stock, Outbox and Applier.
 type gate struct {
 	mu    sync.Mutex
+	life  int // the incarnation
 	heads map[flashgate.SaleID]*head
 }
 
 type head struct {
+	life           int // that it was opened in
 	epoch, applied uint64
 	free, held     int64
+	bound          int64
 	starts, ends   time.Time
 	perUser        int
 	known          map[flashgate.OrderID]*known
@@ -45,7 +48,7 @@ func newGate() *gate { return &gate{heads: map[flashgate.SaleID]*head{}} }
 func (g *gate) open(s flashgate.Sale) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.heads[s.ID] = &head{epoch: 1, free: s.Seeded, starts: s.Starts, ends: s.Ends, perUser: s.PerUser,
+	g.heads[s.ID] = &head{life: g.life, epoch: 1, free: s.Seeded, bound: gateBound, starts: s.Starts, ends: s.Ends, perUser: s.PerUser,
 		known: map[flashgate.OrderID]*known{}, buyers: map[flashgate.UserID]*buyer{}}
 }
 
@@ -54,6 +57,18 @@ func (h *head) buyer(u flashgate.UserID) *buyer {
 		h.buyers[u] = &buyer{}
 	}
 	return h.buyers[u]
+}
+
+// closed reports whether a head is missing or of another life.
+func (g *gate) closed(h *head) bool {
+	return h == nil || h.life != g.life && !planted("open: a restart is not noticed")
+}
+
+func (g *gate) openHead(sale flashgate.SaleID) (*head, error) {
+	if h := g.heads[sale]; !g.closed(h) {
+		return h, nil
+	}
+	return nil, flashgate.Errorf(flashgate.CodeSaleClosed, "model", "closed")
 }
 
 func away(op string, err error) error {
@@ -92,6 +107,9 @@ func (g *gate) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgat
 	defer g.mu.Unlock()
 	out := make([]flashgate.Reserved, len(rs))
 	h := g.heads[sale]
+	if g.closed(h) {
+		h = nil
+	}
 	for i, r := range rs {
 		switch {
 		case h == nil && planted("reserve: closed is sold out"):
@@ -138,14 +156,14 @@ func (g *gate) one(h *head, r flashgate.Reservation) flashgate.Reserved {
 		case !k.Same(r) && !planted("reserve: other payload accepted"):
 			return flashgate.Reserved{Outcome: flashgate.OutcomeConflict}
 		case k.outbox && !planted("reserve: accepted while in the outbox"):
-			return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
+			return h.publish()
 		}
 		return flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}
 	}
 	if w := window(); w.Outcome != 0 {
 		return w
 	}
-	if h.held+int64(r.Units) > gateBound && !planted("reserve: no bound") {
+	if h.held+int64(r.Units) > h.bound && !planted("reserve: no bound") {
 		return flashgate.Reserved{Outcome: flashgate.OutcomeBusy}
 	}
 	b, free := *h.buyer(r.User), h.free
@@ -173,7 +191,14 @@ func (g *gate) one(h *head, r flashgate.Reservation) flashgate.Reserved {
 	h.buyer(r.User).prior = r.Order
 	h.known[r.Order] = &known{Reservation: r, held: true, outbox: true, since: now}
 	h.order = append(h.order, r.Order)
-	return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
+	return h.publish()
+}
+
+func (h *head) publish() flashgate.Reserved {
+	if planted("reserve: no epoch") {
+		return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
+	}
+	return flashgate.Reserved{Outcome: flashgate.OutcomePublish, Epoch: h.epoch}
 }
 
 func (g *gate) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
@@ -184,7 +209,7 @@ func (g *gate) View(ctx context.Context, sale flashgate.SaleID) (flashgate.Stock
 		return flashgate.StockView{}, flashgate.Errorf(flashgate.CodeNotFound, "model.View", "no such sale")
 	}
 	return flashgate.StockView{Epoch: h.epoch, Applied: h.applied, Free: h.free, Held: h.held, Starts: h.starts, Ends: h.ends,
-		PerUser: h.perUser, Open: true, Now: time.Now()}, nil
+		PerUser: h.perUser, Open: !g.closed(h), Now: time.Now()}, nil
 }
 
 func (g *gate) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reservation, bool, error) {
@@ -200,7 +225,10 @@ func (g *gate) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reserv
 func (g *gate) Published(ctx context.Context, sale flashgate.SaleID, ids []flashgate.OrderID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h := g.heads[sale]
+	h, err := g.openHead(sale)
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if k := h.known[id]; k != nil {
 			k.outbox = k.outbox && planted("published: stays in the outbox")
@@ -216,7 +244,11 @@ func (g *gate) Published(ctx context.Context, sale flashgate.SaleID, ids []flash
 func (g *gate) Lease(ctx context.Context, sale flashgate.SaleID, age, lease time.Duration, max int) ([]flashgate.Reservation, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h, now := g.heads[sale], time.Now()
+	h, err := g.openHead(sale)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
 	order := slices.Clone(h.order)
 	if planted("lease: newest first") {
 		slices.Reverse(order)
@@ -251,7 +283,10 @@ func (g *gate) release(h *head, r flashgate.Reservation) {
 func (g *gate) Apply(ctx context.Context, sale flashgate.SaleID, entries []flashgate.LogEntry) (uint64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h := g.heads[sale]
+	h, err := g.openHead(sale)
+	if err != nil {
+		return 0, err
+	}
 	for _, e := range entries {
 		if e.Seq <= h.applied && !planted("apply: no seq check") {
 			continue
@@ -313,7 +348,10 @@ func (h *head) apply(g *gate, e flashgate.LogEntry, c flashgate.Change) {
 func (g *gate) Settle(ctx context.Context, sale flashgate.SaleID, seq uint64, ids []flashgate.OrderID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	h := g.heads[sale]
+	h, err := g.openHead(sale)
+	if err != nil {
+		return err
+	}
 	if planted("settle: missing") || seq > h.applied && !planted("settle: seq ignored") {
 		return nil
 	}

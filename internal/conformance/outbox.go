@@ -8,11 +8,13 @@ import (
 	"flashgate"
 )
 
-// GateFixture is what Outbox and Applier run on: a gate alone, that follows a log.
+// GateFixture is what Outbox, Applier and Opener run on: a gate alone, that follows a
+// log.
 type GateFixture struct {
 	Stock   flashgate.Stock
 	Outbox  flashgate.Outbox
 	Applier flashgate.Applier
+	Opener  flashgate.Opener // for the suite Opener alone
 
 	// Open seeds the sale's gate: epoch 1, nothing applied, all units free.
 	Open func(t testing.TB, s flashgate.Sale)
@@ -20,6 +22,10 @@ type GateFixture struct {
 	// Reopen ends the adapter as a crash would and opens the same gate again; nil
 	// when the fixture's gate does not outlive one.
 	Reopen func(t testing.TB) GateFixture
+
+	// Restart begins another life of the gate's server, which keeps its state as far
+	// as it was durable; nil when the fixture's server cannot be restarted.
+	Restart func(t testing.TB)
 }
 
 // Outbox is the suite of flashgate.Outbox.

@@ -130,8 +130,9 @@ func databaseFixture(s system) conformance.DatabaseFixture {
 }
 
 func gateFixture(s system) conformance.GateFixture {
-	return conformance.GateFixture{Stock: s, Outbox: s, Applier: s, Open: func(_ testing.TB, sale flashgate.Sale) { s.open(sale) },
-		Reopen: func(testing.TB) conformance.GateFixture { return gateFixture(s.crash()) }}
+	return conformance.GateFixture{Stock: s, Outbox: s, Applier: s, Opener: s, Open: func(_ testing.TB, sale flashgate.Sale) { s.open(sale) },
+		Reopen:  func(testing.TB) conformance.GateFixture { return gateFixture(s.crash()) },
+		Restart: func(testing.TB) { s.restart() }}
 }
 
 func logFixture(s system) conformance.ChangeLogFixture {
@@ -197,6 +198,9 @@ func TestSuites(t *testing.T) {
 		},
 		"Applier": func(t *testing.T) {
 			conformance.Applier(t, func(*testing.T) conformance.GateFixture { return gateFixture(newSystem()) })
+		},
+		"Opener": func(t *testing.T) {
+			conformance.Opener(t, func(*testing.T) conformance.GateFixture { return gateFixture(newSystem()) })
 		},
 		"ChangeLog": func(t *testing.T) {
 			conformance.ChangeLog(t, func(*testing.T) conformance.ChangeLogFixture { return logFixture(newSystem()) })

@@ -7,65 +7,115 @@ import (
 	"flashgate"
 )
 
-// work sends batches until nobody waits. One call of a sale is in flight at a time:
-// what arrives meanwhile is the next batch, so the load sets its size, not a timer.
+// work reserves batches until nobody waits. One reserve of a sale is in flight at a
+// time: what arrives meanwhile is the next batch, so the load sets its size, not a
+// timer. Confirms are awaited beside it.
 func (g *Gate) work(sale flashgate.SaleID, l *lane) {
 	for {
-		batch := g.next(sale, l)
-		if len(batch) == 0 {
+		calls := g.next(sale, l)
+		if len(calls) == 0 {
 			return
 		}
-		g.send(sale, batch)
-		for _, c := range batch {
+		if b := g.reserve(sale, calls); b != nil {
+			g.mu.Lock()
+			l.publishing++
+			g.mu.Unlock()
+			go g.publish(sale, l, b)
+		}
+	}
+}
+
+// batch is what is held and waits for its confirm.
+type batch struct {
+	ctx    context.Context // ends Timeout after the reserve began
+	cancel context.CancelFunc
+	stock  flashgate.Stock
+	calls  []*call
+}
+
+// reserve answers every call but those that have to be published. Its context is
+// nobody's request: a client that leaves must not end the call of its neighbours.
+func (g *Gate) reserve(sale flashgate.SaleID, calls []*call) *batch {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
+	stock, out, err := g.decide(ctx, sale, calls)
+	b := &batch{ctx: ctx, cancel: cancel, stock: stock}
+	for i, c := range calls {
+		switch {
+		case err != nil:
+			c.err = refusedOrUnknown(c.reservation.Order, err)
+		case out[i].Outcome == flashgate.OutcomeUnset:
+			c.err = unknown(c.reservation.Order, errors.New("the stock gave no outcome"))
+		default:
+			c.result = out[i]
+		}
+		if c.result.Outcome == flashgate.OutcomePublish {
+			b.calls = append(b.calls, c)
+		} else {
 			close(c.done)
 		}
 	}
+	if len(b.calls) == 0 {
+		cancel()
+		return nil
+	}
+	return b
 }
 
-// send fills in the result of each call. Its context is nobody's request: a client
-// that leaves must not end the call of its neighbours.
-func (g *Gate) send(sale flashgate.SaleID, batch []*call) {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
-	defer cancel()
+// decide asks the stock. Whatever fails before that has ErrNotSent in its chain.
+func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call) (flashgate.Stock, []flashgate.Reserved, error) {
 	stock, err := g.cfg.Backend.Stock()
-	if err != nil {
-		fail(batch, func(*call) error { return notOpen(err) })
-		return
+	if err == nil {
+		// With a queue that is away nothing must be reserved.
+		err = g.cfg.Backend.Ready(ctx)
 	}
-	rs := make([]flashgate.Reservation, len(batch))
-	for i, c := range batch {
+	if err != nil {
+		return nil, nil, errors.Join(ErrNotSent, err)
+	}
+	if g.cfg.OnBatch != nil {
+		g.cfg.OnBatch(len(calls))
+	}
+	rs := make([]flashgate.Reservation, len(calls))
+	for i, c := range calls {
 		rs[i] = c.reservation
 	}
 	out, err := stock.Reserve(ctx, sale, rs)
-	if err == nil && len(out) != len(batch) {
+	if err == nil && len(out) != len(calls) {
 		err = errors.New("the stock did not answer every reservation")
 	}
-	if err != nil {
-		fail(batch, func(c *call) error { return refusedOrUnknown(c.reservation.Order, err) })
-		return
-	}
-	var publish []*call
-	for i, c := range batch {
-		c.result = out[i]
-		switch out[i].Outcome {
-		case flashgate.OutcomePublish:
-			publish = append(publish, c)
-		case flashgate.OutcomeUnset:
-			c.err = unknown(c.reservation.Order, errors.New("the stock gave no outcome"))
-		}
-	}
-	if len(publish) > 0 {
-		g.publish(ctx, sale, stock, publish)
-	}
+	return stock, out, err
 }
 
-// publish sends what is held and not yet in the queue, in one message. Without its
-// confirm nothing is known, and nothing is released: the relay publishes it again.
-func (g *Gate) publish(ctx context.Context, sale flashgate.SaleID, stock flashgate.Stock, calls []*call) {
+// publish sends what is held and not yet in the queue, answers, and takes it out of
+// the outbox; no buyer waits for that.
+func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
+	ids, err := g.send(sale, b)
+	b.cancel()
+	for _, c := range b.calls {
+		if c.result = (flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}); err != nil {
+			c.result, c.err = flashgate.Reserved{}, unknown(c.reservation.Order, err)
+		}
+		close(c.done)
+	}
+	if box, ok := b.stock.(flashgate.Outbox); ok && err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
+		// An error changes nothing for the buyer: the relay publishes once more, and
+		// the ledger finds a duplicate.
+		_ = box.Published(ctx, sale, ids)
+		cancel()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l.publishing--
+	g.start(sale, l)
+	g.drop(sale, l)
+}
+
+// send publishes a batch in one message and waits for its confirm. Without it nothing
+// is known, and nothing is released: the relay publishes it again.
+func (g *Gate) send(sale flashgate.SaleID, b *batch) (ids []flashgate.OrderID, err error) {
 	var rs []flashgate.Reservation
-	var ids []flashgate.OrderID
 	seen := map[flashgate.OrderID]bool{}
-	for _, c := range calls {
+	for _, c := range b.calls {
 		// The same id twice in a batch is one reservation, sent by an impatient client.
 		if id := c.reservation.Order; !seen[id] {
 			seen[id] = true
@@ -76,43 +126,27 @@ func (g *Gate) publish(ctx context.Context, sale flashgate.SaleID, stock flashga
 	if err == nil && publisher == nil {
 		err = errors.New("the stock wants orders published and there is no queue")
 	}
-	if err == nil {
-		err = publisher.Publish(ctx, flashgate.NewMessage(sale, calls[0].result.Epoch, rs...))
-	}
 	if err != nil {
-		fail(calls, func(c *call) error { return unknown(c.reservation.Order, err) })
-		return
+		return ids, err
 	}
-	for _, c := range calls {
-		c.result = flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}
-	}
-	if box, ok := stock.(flashgate.Outbox); ok {
-		// An error changes nothing for the buyer: the relay publishes once more, and
-		// the ledger finds a duplicate.
-		_ = box.Published(ctx, sale, ids)
-	}
-}
-
-func fail(calls []*call, err func(*call) error) {
-	for _, c := range calls {
-		c.result, c.err = flashgate.Reserved{}, err(c)
-	}
+	return ids, publisher.Publish(b.ctx, flashgate.NewMessage(sale, b.calls[0].result.Epoch, rs...))
 }
 
 // notOpen is for a backend that could not be reached at all.
 func notOpen(err error) error {
-	if flashgate.ErrorCode(err) == flashgate.CodeUnavailable {
-		return err
+	if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Code == flashgate.CodeUnavailable {
+		return e
 	}
 	return unavailable("", err)
 }
 
-// refusedOrUnknown tells the errors that the port gives before anything is reserved
-// from all others.
+// refusedOrUnknown tells errors that leave nothing reserved from all others.
 func refusedOrUnknown(order flashgate.OrderID, err error) error {
-	switch flashgate.ErrorCode(err) {
-	case flashgate.CodeInvalid, flashgate.CodeNotFound:
+	switch code := flashgate.ErrorCode(err); {
+	case code == flashgate.CodeInvalid, code == flashgate.CodeNotFound:
 		return err
+	case errors.Is(err, ErrNotSent):
+		return notOpen(err)
 	default:
 		return unknown(order, err)
 	}

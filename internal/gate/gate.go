@@ -3,13 +3,21 @@ package gate
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"flashgate"
 )
 
-// MaxBatch is the most reservations that travel in one call.
-const MaxBatch = 256
+const (
+	// MaxBatch is the most reservations that travel in one call. As one message they
+	// stay far below flashgate.MaxMessageBytes, whatever the users are called.
+	MaxBatch = 256
+
+	// MaxPublishing is how many messages of one sale wait for their confirms at once.
+	// While they do, the next batch is reserved.
+	MaxPublishing = 4
+)
 
 // Backend gives the ports when they are needed. An error means that nothing has
 // been done.
@@ -17,27 +25,60 @@ type Backend interface {
 	Stock() (flashgate.Stock, error)
 	// Publisher may be nil for a stock that never answers OutcomePublish.
 	Publisher() (flashgate.Publisher, error)
+	// Away is an error while a backend is known not to answer. It costs no round
+	// trip.
+	Away() error
+	// Ready is asked before each batch. It is Away, and where only a try can tell, as
+	// before the first connection, it tries, for at most a second.
+	Ready(ctx context.Context) error
 }
 
 // Config is what New needs.
 type Config struct {
-	Backend    Backend
-	Timeout    time.Duration // for a request, from Reserve to its answer; default 2 s
-	MaxWaiting int           // requests that may wait at once, over all sales; default 10,000
+	Backend Backend
+
+	// Timeout is for a request, from Reserve to its answer, and for a batch, from its
+	// reserve to its confirm: after it the relay may publish what was held. Default:
+	// flashgate.PublishWindow. With a stock that answers OutcomePublish a longer one
+	// breaks the protocol.
+	Timeout time.Duration
+
+	MaxWaiting int      // requests that may wait at once, over all sales; default 10,000
+	Waiting    *Waiting // counts them over several gates; default: over this one
+
+	// OnBatch, if not nil, is told the size of each batch that is sent.
+	OnBatch func(reservations int)
 }
 
-// Gate is safe for concurrent use. It runs a goroutine per sale only while requests
+// Waiting counts the requests that wait at all gates that share it.
+type Waiting struct{ n atomic.Int64 }
+
+// enter counts one more unless there are max.
+func (w *Waiting) enter(max int) bool {
+	if w.n.Add(1) > int64(max) {
+		w.n.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (w *Waiting) leave() { w.n.Add(-1) }
+
+// Gate is safe for concurrent use. It runs goroutines for a sale only while requests
 // of that sale wait.
 type Gate struct {
 	cfg Config
 
-	mu      sync.Mutex
-	waiting int
-	lanes   map[flashgate.SaleID]*lane
+	mu    sync.Mutex
+	lanes map[flashgate.SaleID]*lane
 }
 
-// lane is one sale's queue. It exists while a goroutine works on it.
-type lane struct{ queue []*call }
+// lane is one sale's queue. It exists while somebody waits in it or works for it.
+type lane struct {
+	queue      []*call
+	reserving  bool // a goroutine takes batches out of the queue
+	publishing int  // goroutines that wait for a confirm
+}
 
 // call is one request that waits.
 type call struct {
@@ -51,10 +92,13 @@ type call struct {
 // New makes a gate.
 func New(cfg Config) *Gate {
 	if cfg.Timeout <= 0 {
-		cfg.Timeout = 2 * time.Second
+		cfg.Timeout = flashgate.PublishWindow
 	}
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 10_000
+	}
+	if cfg.Waiting == nil {
+		cfg.Waiting = new(Waiting)
 	}
 	return &Gate{cfg: cfg, lanes: map[flashgate.SaleID]*lane{}}
 }
@@ -65,8 +109,8 @@ func New(cfg Config) *Gate {
 // Errors are *flashgate.Error:
 //
 //	CodeInvalid         the reservation is not valid; nothing was reserved
-//	CodeUnavailable     too many wait, the backend does not open, or the time was
-//	                    over before it was sent; nothing was reserved
+//	CodeUnavailable     too many wait, a backend is away, or the time was over before
+//	                    it was sent; nothing was reserved
 //	CodeUnknownOutcome  it was sent and is not known to be durable; carries the order
 //
 // A context that ends takes the request out of the queue. If it has been sent, the
@@ -75,13 +119,17 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 	if err := r.Validate(); err != nil {
 		return flashgate.Reserved{}, err
 	}
+	if err := g.cfg.Backend.Away(); err != nil {
+		return flashgate.Reserved{}, notOpen(err)
+	}
+	if !g.cfg.Waiting.enter(g.cfg.MaxWaiting) {
+		return flashgate.Reserved{}, unavailable("Too many requests wait. Try again.", nil)
+	}
+	defer g.cfg.Waiting.leave()
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
 	defer cancel()
 	c := &call{reservation: r, done: make(chan struct{})}
-	if err := g.join(c); err != nil {
-		return flashgate.Reserved{}, err
-	}
-	defer g.left()
+	g.join(c)
 	select {
 	case <-c.done:
 		return c.result, c.err
@@ -99,28 +147,25 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 }
 
 // join puts the call into its sale's queue and sees to it that somebody works there.
-func (g *Gate) join(c *call) error {
+func (g *Gate) join(c *call) {
 	sale := c.reservation.Order.Sale()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.waiting >= g.cfg.MaxWaiting {
-		return unavailable("Too many requests wait. Try again.", nil)
-	}
-	g.waiting++
 	l := g.lanes[sale]
 	if l == nil {
 		l = &lane{}
 		g.lanes[sale] = l
-		go g.work(sale, l)
 	}
 	l.queue = append(l.queue, c)
-	return nil
+	g.start(sale, l)
 }
 
-func (g *Gate) left() {
-	g.mu.Lock()
-	g.waiting--
-	g.mu.Unlock()
+// start is called with mu held.
+func (g *Gate) start(sale flashgate.SaleID, l *lane) {
+	if !l.reserving && l.publishing < MaxPublishing && len(l.queue) > 0 {
+		l.reserving = true
+		go g.work(sale, l)
+	}
 }
 
 // withdraw takes the call out of the queue, unless it has been sent.
@@ -134,12 +179,24 @@ func (g *Gate) withdraw(c *call) bool {
 	return true
 }
 
-// next takes the calls that are to travel together, oldest first. Without any it
-// closes the lane.
+// next takes the calls that are to travel together, oldest first. Without any, or
+// while too many messages wait for their confirms, the worker has to end.
 func (g *Gate) next(sale flashgate.SaleID, l *lane) []*call {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var batch []*call
+	if l.publishing < MaxPublishing {
+		batch = l.take()
+	}
+	if len(batch) == 0 {
+		l.reserving = false
+		g.drop(sale, l)
+	}
+	return batch
+}
+
+// take moves calls out of the queue.
+func (l *lane) take() (batch []*call) {
 	n := 0
 	for ; n < len(l.queue) && len(batch) < MaxBatch; n++ {
 		if c := l.queue[n]; !c.taken {
@@ -150,10 +207,14 @@ func (g *Gate) next(sale flashgate.SaleID, l *lane) []*call {
 	rest := copy(l.queue, l.queue[n:])
 	clear(l.queue[rest:])
 	l.queue = l.queue[:rest]
-	if len(batch) == 0 {
+	return batch
+}
+
+// drop forgets a lane that nobody needs, with mu held.
+func (g *Gate) drop(sale flashgate.SaleID, l *lane) {
+	if !l.reserving && l.publishing == 0 && len(l.queue) == 0 {
 		delete(g.lanes, sale)
 	}
-	return batch
 }
 
 func unavailable(message string, cause error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -22,9 +23,7 @@ type stock struct {
 	enter  chan []flashgate.Reservation // receives each batch, if not nil
 	resume chan struct{}                // each call waits for it, if not nil
 	answer func([]flashgate.Reservation) ([]flashgate.Reserved, error)
-
-	mu        sync.Mutex
-	published []flashgate.OrderID
+	out    chan []flashgate.OrderID // receives what leaves the outbox, if not nil
 }
 
 func (s *stock) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
@@ -45,9 +44,9 @@ func (s *stock) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashga
 }
 
 func (s *stock) Published(_ context.Context, _ flashgate.SaleID, ids []flashgate.OrderID) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.published = append(s.published, ids...)
+	if s.out != nil {
+		s.out <- ids
+	}
 	return nil
 }
 
@@ -63,10 +62,26 @@ type backend struct {
 	stock     flashgate.Stock
 	publisher flashgate.Publisher
 	err       error
+	away      func() error // by default nobody is away
+	ready     func() error
 }
 
 func (b backend) Stock() (flashgate.Stock, error)         { return b.stock, b.err }
 func (b backend) Publisher() (flashgate.Publisher, error) { return b.publisher, nil }
+
+func (b backend) Away() error {
+	if b.away == nil {
+		return nil
+	}
+	return b.away()
+}
+
+func (b backend) Ready(context.Context) error {
+	if b.ready == nil {
+		return nil
+	}
+	return b.ready()
+}
 
 func all(o flashgate.Reserved) func([]flashgate.Reservation) ([]flashgate.Reserved, error) {
 	return func(rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
@@ -224,6 +239,18 @@ func TestErrors(t *testing.T) {
 		"the stock is away": {backend{stock: &stock{answer: func([]flashgate.Reservation) ([]flashgate.Reserved, error) {
 			return nil, &flashgate.Error{Code: flashgate.CodeUnavailable}
 		}}}, 1, flashgate.CodeUnknownOutcome},
+		"no connection to the stock": {backend{stock: &stock{answer: func([]flashgate.Reservation) ([]flashgate.Reserved, error) {
+			return nil, &flashgate.Error{Code: flashgate.CodeUnavailable, Err: errors.Join(gate.ErrNotSent, boom)}
+		}}}, 1, flashgate.CodeUnavailable},
+		"the connection broke": {backend{stock: &stock{answer: func([]flashgate.Reservation) ([]flashgate.Reserved, error) {
+			return nil, &flashgate.Error{Code: flashgate.CodeUnavailable, Err: &net.OpError{Op: "read", Err: boom}}
+		}}}, 1, flashgate.CodeUnknownOutcome},
+		"the queue cannot be reached, and it is held": {backend{
+			stock: &stock{answer: all(flashgate.Reserved{Outcome: flashgate.OutcomePublish})},
+			publisher: publisher(func(context.Context, flashgate.Message) error {
+				return &flashgate.Error{Code: flashgate.CodeUnavailable, Err: gate.ErrNotSent}
+			}),
+		}, 1, flashgate.CodeUnknownOutcome},
 		"no such sale": {backend{stock: &stock{answer: func([]flashgate.Reservation) ([]flashgate.Reserved, error) {
 			return nil, &flashgate.Error{Code: flashgate.CodeNotFound}
 		}}}, 1, flashgate.CodeNotFound},
@@ -254,7 +281,7 @@ func TestErrors(t *testing.T) {
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	var messages []flashgate.Message
-	s := &stock{answer: all(flashgate.Reserved{Outcome: flashgate.OutcomePublish, Epoch: 7})}
+	s := &stock{answer: all(flashgate.Reserved{Outcome: flashgate.OutcomePublish, Epoch: 7}), out: make(chan []flashgate.OrderID, 1)}
 	g := gate.New(gate.Config{Backend: backend{stock: s, publisher: publisher(func(_ context.Context, m flashgate.Message) error {
 		messages = append(messages, m)
 		return m.Validate()
@@ -267,8 +294,8 @@ func TestPublish(t *testing.T) {
 	if len(messages) != 1 || messages[0].Epoch != 7 || messages[0].Sale != "1" || len(messages[0].Reservations) != 1 || !messages[0].Reservations[0].Same(r) {
 		t.Errorf("published %+v", messages)
 	}
-	if len(s.published) != 1 || s.published[0] != r.Order {
-		t.Errorf("out of the outbox: %v, want %s", s.published, r.Order)
+	if ids := <-s.out; len(ids) != 1 || ids[0] != r.Order {
+		t.Errorf("out of the outbox: %v, want %s", ids, r.Order)
 	}
 }
 

@@ -36,11 +36,15 @@ func openFolder(dir, name string) (folder, error) {
 			return folder{}, err
 		}
 		owner := flock.New(filepath.Join(path, lockName))
-		// Another process that looks for orphans may have been faster: take a new one.
-		if got, err := owner.TryLock(); err != nil || !got {
-			continue
+		got, err := owner.TryLock()
+		if err == nil && got {
+			// Who looked for orphans may have had the lock between the making of the file
+			// and this, and then the folder is gone.
+			if _, err = os.Stat(owner.Path()); err == nil {
+				return folder{path: path, owner: owner}, nil
+			}
 		}
-		return folder{path: path, owner: owner}, nil
+		_ = owner.Close() // another was faster: take a new one
 	}
 	return folder{}, fmt.Errorf("servers: no temporary folder in %s could be locked", os.TempDir())
 }

@@ -106,7 +106,8 @@ func (c *cli) root() *cobra.Command {
 		Short: "Decides the orders of flash sales, and manages sales, orders and dead letters",
 		Long: `orderworker decides the orders of flash sales, and manages sales, orders and dead letters.
 
-Without a command it runs the worker. The settings are FLASHGATE_DATA (folder of the
+Without a command it runs the worker. The settings are REDIS_URL, AMQP_URL and
+MYSQL_DSN (the real backends, all three or none), FLASHGATE_DATA (folder of the
 embedded files, ./data), WORKER_ADDR (health and metrics, 127.0.0.1:8082) and
 ORDER_TTL (how long an unpaid order is kept, 15m).`,
 		Args: cobra.NoArgs, RunE: do(c.run),
@@ -119,7 +120,7 @@ ORDER_TTL (how long an unpaid order is kept, 15m).`,
 	root.AddCommand(
 		&cobra.Command{Use: "run", Short: "Run the worker until it is told to stop", Args: cobra.NoArgs, RunE: do(c.run)},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: do(c.version)},
-		c.saleCommand(), c.ordersCommand(),
+		c.saleCommand(), c.ordersCommand(), c.reconcileCommand(),
 	)
 	return root
 }

@@ -69,7 +69,7 @@ type orderView struct {
 
 func (c *cli) showOrder(ctx context.Context, args []string) error {
 	id := flashgate.OrderID(args[0])
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		// Held is read before the row: an order decided in between has its row then.
 		held, isHeld, err := b.Held(ctx, id)
 		if err != nil {
@@ -139,7 +139,7 @@ func (c *cli) deadOrders(ctx context.Context, max int) error {
 	if max < 1 || max > maxLetters {
 		return flashgate.Invalid("command.dead", "--max", "is %d; it must be from 1 to %d", max, maxLetters)
 	}
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		ds, err := b.letters.DeadLetters(ctx, max+1)
 		if err != nil {
 			return err
@@ -182,7 +182,7 @@ func (c *cli) replayOrder(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		d, err := b.letters.Replay(ctx, id, ttl)
 		if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
 			return noLetter(ctx, b, id)
@@ -205,7 +205,7 @@ func (c *cli) decided(id flashgate.OrderID, status flashgate.Status, reason stri
 func (c *cli) dropOrder(ctx context.Context, text string, yes bool) error {
 	const op = "command.drop"
 	id := flashgate.OrderID(text)
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		letter, err := findLetter(ctx, b, id)
 		if err != nil {
 			return err

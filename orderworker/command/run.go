@@ -24,7 +24,7 @@ func (c *cli) run(ctx context.Context, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := c.open(true)
+	b, err := c.open(ctx, useQueue)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,13 @@ func (c *cli) run(ctx context.Context, _ []string) (err error) {
 	log := c.logger()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	w, err := worker.New(worker.Config{Consumer: b.Consumer, Ledger: b.Ledger, Logger: log, OrderTTL: ttl, Registry: registry})
+	cfg := b.worker
+	cfg.Logger, cfg.OrderTTL, cfg.Registry = log, ttl, registry
+	w, err := worker.New(cfg)
 	if err != nil {
+		return err
+	}
+	if err := b.migrate(ctx, log); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", c.addr())

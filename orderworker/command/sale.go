@@ -51,7 +51,11 @@ type saleView struct {
 
 func (c *cli) viewSale(ctx context.Context, b *backends, s flashgate.Sale) (saleView, error) {
 	gate, err := b.View(ctx, s.ID)
-	if err != nil {
+	switch flashgate.ErrorCode(err) {
+	case "":
+	case flashgate.CodeNotFound: // not opened yet, or lost and not reconciled
+		gate.Now = time.Now()
+	default:
 		return saleView{}, err
 	}
 	return saleView{
@@ -62,7 +66,7 @@ func (c *cli) viewSale(ctx context.Context, b *backends, s flashgate.Sale) (sale
 }
 
 func (c *cli) listSales(ctx context.Context, _ []string) error {
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		sales, err := b.Sales(ctx)
 		if err != nil {
 			return err
@@ -93,33 +97,42 @@ func (c *cli) saleTable(views ...saleView) error {
 	return table(c.Stdout, rows...)
 }
 
-// sale reads a sale and the gate's clock. Of an unknown one it says which there are.
-func (c *cli) sale(ctx context.Context, b *backends, text string) (flashgate.Sale, time.Time, error) {
+// known reads a sale. Of an unknown one it says which there are.
+func (c *cli) known(ctx context.Context, b *backends, text string) (flashgate.Sale, error) {
 	id, err := flashgate.ParseSaleID(text)
 	if err != nil {
-		return flashgate.Sale{}, time.Time{}, err
+		return flashgate.Sale{}, err
 	}
 	s, err := b.Sale(ctx, id)
-	if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
-		all, lerr := b.Sales(ctx)
-		if lerr != nil {
-			return s, time.Time{}, lerr
-		}
-		ids := make([]string, len(all))
-		for i, o := range all {
-			ids[i] = string(o.ID)
-		}
-		known := "there are none"
-		if len(ids) > 0 {
-			known = "there are: " + strings.Join(ids, ", ")
-		}
-		return s, time.Time{}, flashgate.Errorf(flashgate.CodeNotFound, "command.sale", "There is no sale %s; %s.", id, known)
+	if flashgate.ErrorCode(err) != flashgate.CodeNotFound {
+		return s, err
 	}
+	all, lerr := b.Sales(ctx)
+	if lerr != nil {
+		return s, lerr
+	}
+	ids := make([]string, len(all))
+	for i, o := range all {
+		ids[i] = string(o.ID)
+	}
+	there := "there are none"
+	if len(ids) > 0 {
+		there = "there are: " + strings.Join(ids, ", ")
+	}
+	return s, flashgate.Errorf(flashgate.CodeNotFound, "command.sale", "There is no sale %s; %s.", id, there)
+}
+
+// sale reads a sale and the gate's clock. Of a gate that is not open, or away, our
+// own clock stands in: the database judges by its own in any case.
+func (c *cli) sale(ctx context.Context, b *backends, text string) (flashgate.Sale, time.Time, error) {
+	s, err := c.known(ctx, b, text)
 	if err != nil {
 		return s, time.Time{}, err
 	}
-	gate, err := b.View(ctx, id)
-	return s, gate.Now, err
+	if gate, err := b.View(ctx, s.ID); err == nil {
+		return s, gate.Now, nil
+	}
+	return s, time.Now(), nil
 }
 
 // change writes a change and prints the sale as it is then.
@@ -172,7 +185,7 @@ func (e ending) at(now time.Time) (*time.Time, error) {
 }
 
 func (c *cli) openSale(ctx context.Context, id string, end ending) error {
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		s, now, err := c.sale(ctx, b, id)
 		if err != nil {
 			return err
@@ -194,7 +207,7 @@ func (c *cli) openSale(ctx context.Context, id string, end ending) error {
 }
 
 func (c *cli) closeSale(ctx context.Context, args []string) error {
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		s, now, err := c.sale(ctx, b, args[0])
 		if err != nil {
 			return err
@@ -211,7 +224,7 @@ func (c *cli) restockSale(ctx context.Context, args []string) error {
 	if err != nil || n < 1 || n > flashgate.MaxStock {
 		return flashgate.Invalid("command.restock", "UNITS", "is %q; it must be a number from 1 to %d", args[1], int64(flashgate.MaxStock))
 	}
-	return c.with(func(b *backends) error {
+	return c.with(ctx, func(b *backends) error {
 		s, _, err := c.sale(ctx, b, args[0])
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,24 +17,59 @@ const defaultAddr = "127.0.0.1:8082"
 
 // backends are the ports that the commands work on.
 type backends struct {
-	flashgate.Consumer
 	flashgate.Ledger
 	flashgate.SaleStore
 	flashgate.OrderStore
 	flashgate.Stock
 	letters flashgate.DeadLetterStore
-	close   func() error
+	real    *realBackends // nil when they are embedded
+	worker  worker.Config // the worker's part of them
+	closes  []func() error
 }
 
-// open opens the backends that the settings name. Only `run` makes a data file;
-// for an operator's command a missing one means a wrong folder.
-func (c *cli) open(create bool) (*backends, error) {
-	const op = "command.open"
-	for _, name := range []string{"REDIS_URL", "AMQP_URL", "MYSQL_DSN"} {
-		if c.Getenv(name) != "" {
-			return nil, flashgate.Invalid(op, name, "is set, but this version has the embedded backends only: unset it to work on the data folder")
+// close closes in the opposite order.
+func (b *backends) close() error {
+	var errs []error
+	for i := len(b.closes) - 1; i >= 0; i-- {
+		errs = append(errs, b.closes[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// serverSettings name the real backends: all three of them, or none.
+var serverSettings = []string{"REDIS_URL", "AMQP_URL", "MYSQL_DSN"}
+
+// open opens the backends that the settings name.
+func (c *cli) open(ctx context.Context, use use) (*backends, error) {
+	missing := ""
+	for _, name := range serverSettings {
+		if c.Getenv(name) == "" {
+			missing = name
 		}
 	}
+	if missing == "" {
+		if c.data != "" {
+			return nil, flashgate.Invalid("command.open", "--data", "names embedded files, but REDIS_URL, AMQP_URL and MYSQL_DSN are set: leave it out, or unset them")
+		}
+		return c.openReal(ctx, use)
+	}
+	for _, name := range serverSettings {
+		if c.Getenv(name) != "" {
+			return nil, flashgate.Invalid("command.open", name, "is set and %s is not: set REDIS_URL, AMQP_URL and MYSQL_DSN for the real backends, or none of them for the data folder", missing)
+		}
+	}
+	return c.openEmbedded(use)
+}
+
+// use says what a command needs of its backends.
+type use int
+
+const (
+	useRecords use = iota // what is written down; a missing data file means a wrong folder
+	useQueue              // to run the worker: the queue as well, and a data file is made
+)
+
+func (c *cli) openEmbedded(use use) (*backends, error) {
 	dir := c.data
 	if dir == "" {
 		dir = c.Getenv("FLASHGATE_DATA")
@@ -42,20 +78,23 @@ func (c *cli) open(create bool) (*backends, error) {
 		dir = "./data"
 	}
 	path := filepath.Join(dir, "flashgate.db")
-	if _, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
-		return nil, flashgate.Errorf(flashgate.CodeNotFound, op,
+	if _, err := os.Stat(path); use == useRecords && errors.Is(err, fs.ErrNotExist) {
+		return nil, flashgate.Errorf(flashgate.CodeNotFound, "command.open",
 			"There is no data file %s: name its folder with --data or FLASHGATE_DATA, or start the gateway or the worker first.", path)
 	}
 	s, err := sqlite.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return &backends{Consumer: s, Ledger: s, SaleStore: s, OrderStore: s, Stock: s, letters: s, close: s.Close}, nil
+	return &backends{
+		Ledger: s, SaleStore: s, OrderStore: s, Stock: s, letters: s,
+		worker: worker.Config{Consumer: s, Ledger: s}, closes: []func() error{s.Close},
+	}, nil
 }
 
 // with opens the backends for one command.
-func (c *cli) with(work func(*backends) error) error {
-	b, err := c.open(false)
+func (c *cli) with(ctx context.Context, work func(*backends) error) error {
+	b, err := c.open(ctx, useRecords)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,12 @@ func (b *backoff) next() time.Duration {
 // wait waits for the next attempt, or returns false because ctx ended first.
 func (b *backoff) wait(ctx context.Context) bool { return sleep(ctx, b.next()) }
 
+// waitAtMost is wait with a lower longest one, for what must be noticed soon when it
+// is back.
+func (b *backoff) waitAtMost(ctx context.Context, longest time.Duration) bool {
+	return sleep(ctx, min(b.next(), longest))
+}
+
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

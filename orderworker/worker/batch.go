@@ -13,9 +13,12 @@ import (
 // parts of each delivery still need a row or a dead letter.
 type batch struct {
 	deliveries []flashgate.Delivery
-	open       []int // parts not settled, by delivery
+	open       []int              // parts not settled, by delivery
+	of         []flashgate.SaleID // by delivery; empty when it does not decode
 	sales      []*saleBatch
 	dead       []deadPart
+	fences     []fencePart
+	decided    map[flashgate.SaleID]*settlement // what the gate has to be told
 }
 
 // saleBatch holds the reservations of one sale in the order in which they came.
@@ -37,21 +40,30 @@ type deadPart struct {
 }
 
 // newBatch decodes deliveries. It never fails: whatever does not decode becomes a
-// dead letter, as small a part as can be told apart from its neighbours.
-func newBatch(ds []flashgate.Delivery) *batch {
-	b := &batch{deliveries: ds, open: make([]int, len(ds))}
+// dead letter, as small a part as can be told apart from its neighbours. fences says
+// whether the worker has a gate that fences are for.
+func newBatch(ds []flashgate.Delivery, fences bool) *batch {
+	b := &batch{
+		deliveries: ds, open: make([]int, len(ds)), of: make([]flashgate.SaleID, len(ds)),
+		decided: map[flashgate.SaleID]*settlement{},
+	}
 	bySale := map[flashgate.SaleID]*saleBatch{}
 	for i, d := range ds {
 		m, bad, err := flashgate.DecodeSplit(d.Body)
+		if err == nil && m.Fence && fences {
+			b.of[i] = m.Sale
+			b.fences = append(b.fences, fencePart{m.Sale, m.Epoch, i})
+			b.open[i]++
+			continue
+		}
 		if err == nil && m.Fence {
-			// A fence belongs to a gate apart from the database, which nothing
-			// that this worker serves has.
 			err = flashgate.Errorf(flashgate.CodeInvalid, "worker.decode", "it is a fence, and this worker's gate needs none; drop it")
 		}
 		if err != nil {
 			b.addDead(i, unreadable(d.Body, err))
 			continue
 		}
+		b.of[i] = m.Sale
 		for _, r := range bad {
 			b.addDead(i, invalidOrder(m.Sale, r.Reservation, r.Err))
 		}
@@ -76,6 +88,19 @@ func (b *batch) addDead(delivery int, d flashgate.DeadLetter) {
 
 // settled notes that a part of a delivery has its row or its dead letter.
 func (b *batch) settled(delivery int) { b.open[delivery]-- }
+
+// note takes a decision for the gate. A dead letter changes nothing there.
+func (b *batch) note(sale flashgate.SaleID, d flashgate.Decision) {
+	if d.Seq == 0 {
+		return
+	}
+	s := b.decided[sale]
+	if s == nil {
+		s = &settlement{}
+		b.decided[sale] = s
+	}
+	s.add(d)
+}
 
 // outcome splits the deliveries: those that are settled through and through may be
 // acked, the others go back to the queue.

@@ -42,10 +42,10 @@ func (r *run) consume() {
 	}
 }
 
-// handle decides what is in the deliveries, then acks or returns each. It reports
-// whether all of them could be acked.
+// handle decides what is in the deliveries, tells a gate apart from the database,
+// then acks or returns each. It reports whether all of them could be acked.
 func (r *run) handle(ds []flashgate.Delivery) bool {
-	b := newBatch(ds)
+	b := newBatch(ds, r.gate != nil)
 	for _, d := range b.dead {
 		if r.stop.Err() != nil {
 			break
@@ -61,6 +61,11 @@ func (r *run) handle(ds []flashgate.Delivery) bool {
 			}
 			r.decide(b, s.sale, c)
 		}
+	}
+	if r.gate != nil {
+		r.recordFences(b)
+		r.returned.note(b)
+		r.gate.apply(r.calls, b.decided)
 	}
 	ack, back := b.outcome()
 	r.finish("ack", ack, r.cfg.Consumer.Ack)

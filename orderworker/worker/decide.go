@@ -57,6 +57,7 @@ func (r *run) decideOnce(ctx context.Context, b *batch, sale flashgate.SaleID, p
 	r.metrics.batch.Observe(float64(len(rs)))
 	for i, d := range decisions {
 		r.note(sale, d)
+		b.note(sale, d)
 		b.settled(parts[i].delivery)
 	}
 	return nil
@@ -81,8 +82,8 @@ func (r *run) fail(b *batch, sale flashgate.SaleID, p part, err error) {
 	}
 }
 
-// note counts a decision. A duplicate is settled by its row: the gate shares the
-// database's transaction, so it has nothing left to release.
+// note counts a decision. A duplicate is settled by its row; what a gate apart from
+// the database still holds for it is released by apply.
 func (r *run) note(sale flashgate.SaleID, d flashgate.Decision) {
 	switch {
 	case d.Duplicate:

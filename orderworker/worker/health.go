@@ -16,6 +16,8 @@ import (
 const (
 	backendQueue    = "queue"
 	backendDatabase = "database"
+	backendGate     = "gate"   // with Config.Gate
+	backendBroker   = "broker" // with Config.Gate
 )
 
 // checkTimeout bounds the checks of one readiness probe.
@@ -23,22 +25,32 @@ const checkTimeout = 2 * time.Second
 
 // health knows whether the worker runs and which backend failed it last.
 type health struct {
+	backends []string // that readiness shows
 	checkers map[string]flashgate.Checker
+	closed   func() int // counts the closed sales; nil without a gate of its own
 
 	mu      sync.Mutex
 	running bool
 	failed  map[string]error
 }
 
-func newHealth(c flashgate.Consumer, l flashgate.Ledger) *health {
+func newHealth(cfg Config, k *keeper) *health {
 	h := &health{checkers: map[string]flashgate.Checker{}, failed: map[string]error{}}
-	if k, ok := c.(flashgate.Checker); ok {
-		h.checkers[backendQueue] = k
-	}
-	if k, ok := l.(flashgate.Checker); ok {
-		h.checkers[backendDatabase] = k
+	h.add(backendQueue, cfg.Consumer)
+	h.add(backendDatabase, cfg.Ledger)
+	if k != nil {
+		h.add(backendGate, k.Stock)
+		h.add(backendBroker, k.Publisher)
+		h.closed = k.watch.closedCount
 	}
 	return h
+}
+
+func (h *health) add(name string, backend any) {
+	h.backends = append(h.backends, name)
+	if c, ok := backend.(flashgate.Checker); ok {
+		h.checkers[name] = c
+	}
 }
 
 func (h *health) setRunning(on bool) {
@@ -59,6 +71,9 @@ type readiness struct {
 	Status   string            `json:"status"`   // ready or not_ready
 	Worker   string            `json:"worker"`   // running or stopped
 	Backends map[string]string `json:"backends"` // ok or the code of the last error
+	// ClosedSales counts those whose gate waits to be reconciled; absent where gate
+	// and database share their transactions.
+	ClosedSales *int `json:"closed_sales,omitempty"`
 }
 
 func (h *health) readiness(ctx context.Context) (readiness, bool) {
@@ -68,8 +83,15 @@ func (h *health) readiness(ctx context.Context) (readiness, bool) {
 	if !ready {
 		out.Worker = "stopped"
 	}
-	failed := map[string]error{backendQueue: h.failed[backendQueue], backendDatabase: h.failed[backendDatabase]}
+	failed := map[string]error{}
+	for _, name := range h.backends {
+		failed[name] = h.failed[name]
+	}
 	h.mu.Unlock()
+	if h.closed != nil {
+		n := h.closed()
+		out.ClosedSales = &n
+	}
 
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

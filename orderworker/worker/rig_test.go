@@ -13,11 +13,12 @@ import (
 	"go.uber.org/goleak"
 
 	"flashgate"
+	"flashgate/internal/servers/serverstest"
 	"flashgate/internal/sqlite"
 	"flashgate/orderworker/worker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(serverstest.Closing(m)) }
 
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
@@ -121,6 +122,7 @@ type running struct {
 	registry *prometheus.Registry
 	cancel   context.CancelFunc
 	done     chan error
+	release  func() // gives back what it consumed from; nil for nothing
 }
 
 // start runs a worker on the rig's store, or on the ports that change puts in.
@@ -154,6 +156,9 @@ func (w *running) wait() {
 	case err := <-w.done:
 		if err != nil {
 			w.t.Errorf("Run: %v", err)
+		}
+		if w.release != nil {
+			w.release()
 		}
 	case <-time.After(patience):
 		w.t.Fatal("the worker does not stop")

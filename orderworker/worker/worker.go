@@ -24,6 +24,10 @@ type Config struct {
 	Consumer flashgate.Consumer
 	Ledger   flashgate.Ledger
 
+	// Gate is for a gate apart from the database. Default: none, gate and database
+	// share their transactions.
+	Gate *GateConfig
+
 	// Logger gets dead letters, retries and errors. Default: none.
 	Logger *zap.Logger
 	// OrderTTL is how long an unpaid order keeps its units, counted by the
@@ -44,6 +48,7 @@ type Worker struct {
 	log     *zap.Logger
 	metrics *metrics
 	health  *health
+	gate    *keeper // nil without Config.Gate
 	started atomic.Bool
 }
 
@@ -78,11 +83,22 @@ func New(cfg Config) (*Worker, error) {
 	case cfg.DrainTimeout < 0:
 		return nil, flashgate.Invalid(op, "drain_timeout", "must not be negative")
 	}
+	var k *keeper
+	if cfg.Gate != nil {
+		gate, err := cfg.Gate.checked(op)
+		if err != nil {
+			return nil, err
+		}
+		k = newKeeper(gate, cfg.Logger)
+	}
 	m, err := newMetrics(cfg.Registry)
+	if err == nil && k != nil {
+		err = k.metrics.register(cfg.Registry)
+	}
 	if err != nil {
 		return nil, &flashgate.Error{Code: flashgate.CodeInvalid, Op: op, Field: "registry", Message: "already has a worker's metrics", Err: err}
 	}
-	return &Worker{cfg: cfg, log: cfg.Logger, metrics: m, health: newHealth(cfg.Consumer, cfg.Ledger)}, nil
+	return &Worker{cfg: cfg, log: cfg.Logger, metrics: m, health: newHealth(cfg, k), gate: k}, nil
 }
 
 // Run works until ctx ends, then stops cleanly: the transaction in hand is
@@ -112,10 +128,18 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer w.health.setRunning(false)
 	defer context.AfterFunc(ctx, func() { w.health.setRunning(false) })()
 
-	r := &run{Worker: w, stop: ctx, calls: calls}
+	r := &run{Worker: w, stop: ctx, calls: calls, returned: returned{}}
 	var wg sync.WaitGroup
 	wg.Go(r.consume)
 	wg.Go(r.expire)
+	if r.gate != nil {
+		wg.Go(r.follow)
+		wg.Go(r.look)
+		wg.Go(r.relay)
+		if r.gate.Events != nil {
+			wg.Go(r.events)
+		}
+	}
 	wg.Wait()
 	return nil
 }
@@ -126,4 +150,6 @@ type run struct {
 	*Worker
 	stop  context.Context
 	calls context.Context
+
+	returned returned // deliveries that went back to the queue
 }

@@ -262,9 +262,11 @@ func TestHandler(t *testing.T) {
 	down.check(false)
 	r.eventually("ready again", ready("200"))
 	r.becomes(r.reserve("1", "ann").Order, "pending")
-	if status, body := get("/metrics"); status != 200 || !strings.Contains(body, `flashgate_worker_decided_total{reason="",status="pending"} 1`) {
-		t.Errorf("/metrics: %d\n%s", status, body)
-	}
+	// The row is there a moment before it is counted.
+	r.eventually("/metrics shows it", func() bool {
+		status, body := get("/metrics")
+		return status == 200 && strings.Contains(body, `flashgate_worker_decided_total{reason="",status="pending"} 1`)
+	})
 	w.stop()
 	if status, _ := get("/readyz"); status != 503 {
 		t.Errorf("/readyz of a stopped worker: %d", status)

@@ -12,34 +12,48 @@ func (s *Service) OrdersOf(ctx context.Context, user flashgate.UserID) ([]flashg
 }
 
 // Order reads an order of the user. An id that was minted for the user and has no
-// row is undecided while the gate holds it; everything else that is not the user's
-// own row is CodeNotFound.
+// row is undecided while the gate holds it, and while the gate has lost its memory
+// and is being opened again; everything else that is not the user's own row is
+// CodeNotFound.
 func (s *Service) Order(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
 	if err := s.cfg.Keys.VerifyOrder(id, user); err != nil {
 		return flashgate.Order{}, err
 	}
-	// Held before the row: an order that is decided in between is found by the second
-	// look, whereas the other way round it would be in neither.
-	held, isHeld, heldErr := s.cfg.Stock.Held(ctx, id)
-	o, err := s.cfg.Orders.Order(ctx, id)
-	switch flashgate.ErrorCode(err) {
-	case "":
-		if o.User != user && o.Status != flashgate.StatusDeadLettered {
-			return flashgate.Order{}, flashgate.Errorf(flashgate.CodeNotFound, "shop.Order", "There is no such order.")
+	st, err := s.stand(ctx, id)
+	if err != nil {
+		return flashgate.Order{}, err
+	}
+	undecided := flashgate.Order{ID: id, Sale: id.Sale(), User: user, Status: flashgate.StatusUndecided}
+	if !st.found && !st.waits {
+		// It is nowhere. That counts only if the gate was open, and the same, before
+		// and after a look: else what it held may be on its way to the database.
+		before, open, err := s.open(ctx, id.Sale())
+		if err != nil {
+			return flashgate.Order{}, err
 		}
-		return o, nil
-	case flashgate.CodeNotFound:
+		if !open {
+			return undecided, nil
+		}
+		if st, err = s.stand(ctx, id); err != nil {
+			return flashgate.Order{}, err
+		}
+		after, open, err := s.open(ctx, id.Sale())
+		if err != nil {
+			return flashgate.Order{}, err
+		}
+		if !st.found && !st.waits && (!open || before != after) {
+			return undecided, nil
+		}
+	}
+	switch {
+	case st.found && (st.order.User == user || st.order.Status == flashgate.StatusDeadLettered):
+		return st.order, nil
+	case st.waits && st.held.User == user:
+		undecided.Units = st.held.Units
+		return undecided, nil
 	default:
-		return flashgate.Order{}, err
+		return flashgate.Order{}, flashgate.Errorf(flashgate.CodeNotFound, "shop.Order", "There is no such order.")
 	}
-	if heldErr != nil {
-		// Without the gate nobody can say that there is no such order.
-		return flashgate.Order{}, heldErr
-	}
-	if !isHeld || held.User != user {
-		return flashgate.Order{}, err
-	}
-	return flashgate.Order{ID: id, Sale: id.Sale(), User: user, Units: held.Units, Status: flashgate.StatusUndecided}, nil
 }
 
 // Watched reads the rows of many ids at once, for event streams.
@@ -57,10 +71,15 @@ func (s *Service) SimulatedPayment(ctx context.Context, id flashgate.OrderID, us
 	return s.cfg.Orders.Pay(ctx, id, user)
 }
 
-// Cancel gives the user's order back.
+// Cancel gives the user's order back. When it returns, the units can be bought
+// again, unless the gate is away.
 func (s *Service) Cancel(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
 	if err := s.cfg.Keys.VerifyOrder(id, user); err != nil {
 		return flashgate.Order{}, err
 	}
-	return s.cfg.Orders.Cancel(ctx, id, user)
+	o, err := s.cfg.Orders.Cancel(ctx, id, user)
+	if err == nil {
+		s.reached(ctx, id.Sale())
+	}
+	return o, err
 }

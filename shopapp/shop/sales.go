@@ -108,6 +108,7 @@ func (s *Service) CreateSale(ctx context.Context, who flashgate.User, sale flash
 	if err := s.cfg.Sales.CreateSale(ctx, sale); err != nil {
 		return SaleView{}, err
 	}
+	s.reached(ctx, sale.ID)
 	return s.Sale(ctx, sale.ID)
 }
 
@@ -119,6 +120,7 @@ func (s *Service) ChangeSale(ctx context.Context, who flashgate.User, id flashga
 	if _, err := s.cfg.Sales.ChangeSale(ctx, id, c); err != nil {
 		return SaleView{}, err
 	}
+	s.reached(ctx, id)
 	return s.Sale(ctx, id)
 }
 

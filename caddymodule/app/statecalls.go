@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"flashgate"
+)
+
+// stateCalls is the short-lived state, by way of through.
+type stateCalls struct{ s *shared[StateBackend] }
+
+func (c stateCalls) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	return through(c.s, func(b StateBackend) (flashgate.Verdict, error) { return b.Allow(ctx, key, r) })
+}
+
+func (c stateCalls) Reset(ctx context.Context, key string) error {
+	return do(c.s, func(b StateBackend) error { return b.Reset(ctx, key) })
+}
+
+func (c stateCalls) Put(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	return do(c.s, func(b StateBackend) error { return b.Put(ctx, key, value, ttl) })
+}
+
+func (c stateCalls) Take(ctx context.Context, key string) (value []byte, ok bool, err error) {
+	value, err = through(c.s, func(b StateBackend) (value []byte, err error) {
+		value, ok, err = b.Take(ctx, key)
+		return value, err
+	})
+	return value, ok, err
+}
+
+func (c stateCalls) GetPage(ctx context.Context, key string) (page []byte, ok bool, err error) {
+	page, err = through(c.s, func(b StateBackend) (page []byte, err error) {
+		page, ok, err = b.GetPage(ctx, key)
+		return page, err
+	})
+	return page, ok, err
+}
+
+func (c stateCalls) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {
+	return do(c.s, func(b StateBackend) error { return b.SetPage(ctx, key, page, ttl) })
+}
+
+func (c stateCalls) DeletePage(ctx context.Context, key string) error {
+	return do(c.s, func(b StateBackend) error { return b.DeletePage(ctx, key) })
+}
+
+func (c stateCalls) ClearPages(ctx context.Context) error {
+	return do(c.s, func(b StateBackend) error { return b.ClearPages(ctx) })
+}
+
+// Interface guards.
+var (
+	_ flashgate.Limiter   = stateCalls{}
+	_ flashgate.OneTime   = stateCalls{}
+	_ flashgate.PageStore = stateCalls{}
+)

@@ -1,0 +1,229 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"flashgate"
+	"flashgate/deploy/contract"
+	"flashgate/internal/fleet"
+	"flashgate/internal/mysql"
+	"flashgate/internal/redis"
+	"flashgate/internal/servers"
+	"flashgate/internal/servers/serverstest"
+	"flashgate/shopapp/shop"
+)
+
+// bin is the folder of the programs, built once for all tests.
+var bin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "flashgate-real")
+	if err != nil {
+		panic(err)
+	}
+	bin = dir
+	if err := build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+	serverstest.Main(m)
+}
+
+// build builds the programs as the tests are built.
+func build(dir string) error {
+	for program, pkg := range map[string]string{
+		"flashgate-demo": "flashgate/deploy/demo", "flashgate-real": "flashgate/deploy/real",
+		"shopapp": "flashgate/shopapp", "orderworker": "flashgate/orderworker",
+	} {
+		args := []string{"build", "-o", filepath.Join(dir, program)}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s%w", out, err)
+		}
+	}
+	return nil
+}
+
+const loadtestKey = "only-for-tests"
+
+// site is two gateways, two workers and a shop on servers of their own. The tests of
+// this package break its parts one after the other, so they do not run in parallel.
+type site struct {
+	*fleet.Fleet
+	redis  *servers.Redis
+	rabbit *servers.RabbitMQ
+	maria  *servers.MariaDB
+
+	database *mysql.Store
+	gate     *redis.Store
+	service  *shop.Service
+	keys     *flashgate.Keyring
+}
+
+const database = "flashgate"
+
+// startSite starts servers and processes for one test.
+func startSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{redis: serverstest.OwnRedis(t, servers.RedisConfig{}), rabbit: serverstest.OwnRabbitMQ(t), maria: serverstest.OwnMariaDB(t)}
+	if err := s.maria.CreateDatabase(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	key := flashgate.NewKey()
+	var err error
+	if s.keys, err = flashgate.ParseKeyring(key); err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fleet, err = fleet.Start(t.Context(), fleet.Config{
+		Gateways: 2, Workers: 2, Bin: bin, Root: root, Data: t.TempDir(), Keys: key, LoadtestKey: loadtestKey,
+		RedisURL: s.redis.URL(), AMQPURL: s.rabbit.URL(), MySQLDSN: s.maria.DSN(database),
+		GatewayAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", ShopAddr: "127.0.0.1:0", WorkerAddr: "127.0.0.1:0",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			for _, p := range append(append([]*fleet.Process{s.Shop}, s.Gateways...), s.Workers...) {
+				t.Logf("%s:\n%s", p.Name, p.Tail())
+			}
+		}
+	})
+	s.open(t)
+	return s
+}
+
+// open opens the test's own access, to make crowds with.
+func (s *site) open(t *testing.T) {
+	t.Helper()
+	var err error
+	if s.database, err = mysql.Open(mysql.Config{DSN: s.maria.DSN(database)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.database.Close() })
+	if s.gate, err = redis.Open(redis.Config{URL: s.redis.URL()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.gate.Close() })
+	s.service, err = shop.New(shop.Config{
+		Users: s.database, Sessions: s.gate, Goods: s.database, Sales: s.database, Orders: s.database, Stock: s.gate, Limiter: s.gate, Keys: s.keys,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newSale makes a sale that is open for an hour and waits until its gate is.
+func (s *site) newSale(t *testing.T, id flashgate.SaleID, units int64) flashgate.SaleID {
+	t.Helper()
+	now := time.Now()
+	err := s.database.CreateSale(t.Context(), flashgate.Sale{
+		ID: id, Goods: "1", FlashPrice: 990, PerUser: 1, Seeded: units, Starts: now.Add(-time.Minute), Ends: now.Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gate opens", func() bool {
+		v, err := s.gate.View(t.Context(), id)
+		return err == nil && v.Open
+	})
+	return id
+}
+
+// buyer is a visitor with a path in hand.
+type buyer struct {
+	clients [2]*contract.Client // one for each gateway, with the same session
+	sale    flashgate.SaleID
+	minted  contract.Minted
+	mint    func() contract.Minted
+}
+
+// crowd makes n visitors with sessions and paths. The paths are minted here, with
+// the site's own key: the captchas before them are another test's business.
+func (s *site) crowd(t *testing.T, sale flashgate.SaleID, n int) []*buyer {
+	t.Helper()
+	members, err := s.service.CreateCrowd(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]*buyer, n)
+	for i, m := range members {
+		b := &buyer{sale: sale}
+		for k, u := range s.URLs {
+			b.clients[k] = contract.NewClient(u, loadtestKey, nil)
+			at, err := url.Parse(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.clients[k].HTTP.Jar.SetCookies(at, sessionCookie(m.Token))
+		}
+		claim := flashgate.Claim{Sale: string(sale), Session: string(m.Token.Key()), User: string(m.User)}
+		b.mint = func() contract.Minted {
+			path, order := s.keys.Mint(claim, time.Now().Add(time.Minute))
+			return contract.Minted{Path: path, Order: order}
+		}
+		b.minted = b.mint()
+		out[i] = b
+	}
+	return out
+}
+
+// patience is how long a test waits for what must happen in the end.
+const patience = 2 * time.Minute
+
+// eventually polls until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("it never happened: %s", what)
+		}
+	}
+}
+
+// each runs work for all buyers, so many at a time.
+func each(buyers []*buyer, atOnce int, work func(int, *buyer)) {
+	turns := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, b := range buyers {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			work(i, b)
+		})
+	}
+	wg.Wait()
+}
+
+// pause waits a little, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

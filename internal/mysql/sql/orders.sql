@@ -1,0 +1,77 @@
+-- In a statement that is used for many rows, one row's (?, …) or one IN (?) stands for
+-- as many as there are.
+
+-- name: order
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders WHERE id = ?;
+
+-- name: order_lock
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders WHERE id = ? FOR UPDATE;
+
+-- name: orders
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders WHERE id IN (?);
+
+-- name: orders_of
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders
+WHERE user = ? ORDER BY created DESC, id LIMIT ?;
+
+-- name: known
+SELECT 'order', id, sale, user, units, status, reason, seq FROM orders WHERE id IN (?)
+UNION ALL SELECT 'dead', id, '', '', 0, '', reason, 0 FROM dead_letter WHERE id IN (?)
+UNION ALL SELECT 'buyer', '', '', user, taken, '', '', 0 FROM buyer WHERE sale = ? AND user IN (?);
+
+-- name: orders_put
+INSERT INTO orders (id, sale, user, units, price, status, reason, seq, created, expires, updated)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: order_pay
+UPDATE orders SET status = 'paid', updated = ? WHERE id = ? AND status = 'pending' AND expires > ?;
+
+-- name: orders_cancel
+UPDATE orders SET status = 'cancelled', reason = ?, updated = ? WHERE status = 'pending' AND id IN (?);
+
+-- name: orders_due
+SELECT id, sale FROM orders
+WHERE status = 'pending' AND expires <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) ORDER BY expires LIMIT ?;
+
+-- name: orders_due_lock
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders
+WHERE status = 'pending' AND expires <= ? AND id IN (?) FOR UPDATE;
+
+-- name: orders_next_expiry
+SELECT MIN(expires) FROM orders WHERE status = 'pending';
+
+-- name: buyers_add
+INSERT INTO buyer (sale, user, taken) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE taken = taken + VALUES(taken);
+
+-- name: buyers_back
+UPDATE buyer b JOIN (SELECT sale, user, SUM(units) AS units FROM orders WHERE id IN (?) GROUP BY sale, user) o
+  ON o.sale = b.sale AND o.user = b.user
+SET b.taken = b.taken - o.units;
+
+-- name: dead_letter
+SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id = ?;
+
+-- name: dead_letter_lock
+SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id = ? FOR UPDATE;
+
+-- name: dead_letters
+SELECT id, sale, record, reason, detail, created FROM dead_letter ORDER BY created, id LIMIT ?;
+
+-- name: dead_letters_in
+SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id IN (?);
+
+-- name: dead_letters_put
+INSERT INTO dead_letter (id, sale, record, reason, detail, created) VALUES (?, ?, ?, ?, ?, ?)
+ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- name: dead_letter_drop
+DELETE FROM dead_letter WHERE id = ?;
+
+-- name: events_put
+INSERT INTO event (kind, sale, order_id, user, units, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: events_lock
+SELECT id, kind, sale, order_id, user, units, seq, at FROM event ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED;
+
+-- name: events_drop
+DELETE FROM event WHERE id IN (?);

@@ -1,0 +1,168 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"sync/atomic"
+	"time"
+
+	"flashgate"
+
+	driversql "github.com/go-sql-driver/mysql"
+)
+
+// Config is what Open needs.
+type Config struct {
+	// DSN in the form of go-sql-driver, user:password@tcp(host:3306)/database, with its
+	// parameters (tls and others). What the adapter depends on is set whatever the DSN
+	// says: the character set, the time zone, the isolation, and that statements are
+	// interpolated by the driver, which saves a round trip for each.
+	DSN string
+
+	// MaxOpenConns bounds the connections; default 16.
+	MaxOpenConns int
+}
+
+// defaultTimeout bounds dialling, and each read and write, unless the DSN says
+// otherwise.
+const defaultTimeout = 5 * time.Second
+
+// Store is a pool of connections. It is safe for concurrent use, and any number of
+// processes may work on the same database.
+type Store struct {
+	db     *sql.DB
+	schema atomic.Bool // the schema was seen to be the one of this program
+}
+
+// Open checks the DSN and dials nobody: a server that is away shows in the first
+// call. The schema is brought up to date by Migrate. CodeInvalid says what is wrong
+// with the DSN, and never repeats it.
+func Open(cfg Config) (*Store, error) {
+	const op = "mysql.Open"
+	dsn, err := driversql.ParseDSN(cfg.DSN)
+	if err != nil || dsn.DBName == "" {
+		return nil, flashgate.Invalid(op, "dsn", "is not a DSN with a database, such as user:password@tcp(host:3306)/flashgate")
+	}
+	dsn.ParseTime, dsn.Loc, dsn.ClientFoundRows, dsn.InterpolateParams = false, time.UTC, true, true
+	dsn.Collation, dsn.MultiStatements, dsn.RejectReadOnly = "utf8mb4_bin", false, true
+	for _, t := range []*time.Duration{&dsn.Timeout, &dsn.ReadTimeout, &dsn.WriteTimeout} {
+		if *t == 0 {
+			*t = defaultTimeout
+		}
+	}
+	// Every error is returned as well, so what the driver prints is said twice.
+	dsn.Logger = log.New(io.Discard, "", 0)
+	connector, err := driversql.NewConnector(dsn)
+	if err != nil {
+		return nil, flashgate.Invalid(op, "dsn", "is not usable: check its parameters")
+	}
+	n := cfg.MaxOpenConns
+	if n <= 0 {
+		n = 16
+	}
+	db := sql.OpenDB(session{connector})
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return &Store{db: db}, nil
+}
+
+// session prepares each connection. The statements are those that MySQL and MariaDB
+// both know; the variables behind them have different names.
+type session struct{ driver.Connector }
+
+func (s session) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET time_zone = '+00:00'"} {
+		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Check asks for a sign of life, and the first time whether the schema is the one
+// that this program knows.
+func (s *Store) Check(ctx context.Context) error {
+	const op = "mysql.Check"
+	if s.schema.Load() {
+		var one int
+		return failure(op, s.db.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+	}
+	if err := s.checkSchema(ctx); err != nil {
+		return err
+	}
+	s.schema.Store(true)
+	return nil
+}
+
+// scanner is one row, or one of several.
+type scanner interface{ Scan(dest ...any) error }
+
+// querier is the pool, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// collect reads all rows with one function.
+func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// failure wraps what the server, the net or the context said; an *flashgate.Error
+// passes as it is. A statement that the server has refused for what is in it is
+// CodeInternal: repeating it does not help.
+func failure(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*flashgate.Error](err); ok {
+		return err
+	}
+	code := flashgate.CodeUnavailable
+	if e, ok := errors.AsType[*driversql.MySQLError](err); ok && !passes(e) {
+		code = flashgate.CodeInternal
+	}
+	return &flashgate.Error{Code: code, Op: op, RetryAfter: time.Second, Err: fmt.Errorf("mysql: %w", err)}
+}
+
+func notFound(op, what string) error {
+	return flashgate.Errorf(flashgate.CodeNotFound, op, "There is no such %s.", what)
+}
+
+func toTime(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// values makes arguments of anything.
+func values[T any](vs []T) []any {
+	out := make([]any, len(vs))
+	for i, v := range vs {
+		out[i] = v
+	}
+	return out
+}

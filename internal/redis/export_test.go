@@ -1,0 +1,10 @@
+package redis
+
+// ParseURL shows what a URL was understood as.
+var ParseURL = parseURL
+
+// Cached is how many sessions are kept locally.
+func (s *Store) Cached() int {
+	s.sessions.entries.CleanUp()
+	return s.sessions.entries.EstimatedSize()
+}

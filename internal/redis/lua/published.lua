@@ -1,0 +1,9 @@
+-- Published takes orders out of the outbox. ARGV: the orders.
+--
+-- Reply: 'closed' or 'ok'.
+if not open_head() then
+  return 'closed'
+end
+send('ZREM', OUTBOX, ARGV)
+send('ZREM', LEASED, ARGV)
+return 'ok'

@@ -1,0 +1,64 @@
+-- Reserve decides a batch, in order. ARGV: order, user, units and at of each.
+--
+-- Reply: 'closed', or an array: the epoch, ms until the start, one letter for each
+-- reservation, then the earlier orders of those with a B, in order; '' for none.
+local head = open_head()
+if not head then
+  return 'closed'
+end
+local now = clock()
+local ms, stamp = math.floor(now / 1000), text(now)
+
+local orders, names = {}, {}
+for i = 1, #ARGV, 4 do
+  orders[#orders + 1] = ARGV[i]
+  names[#names + 1] = ARGV[i + 1]
+end
+read(orders, names)
+
+local changed = false
+local fresh, letters, priors = {}, {}, {}
+for i = 1, #orders do
+  local order, user, units, at = orders[i], names[i], ARGV[4 * i - 1], ARGV[4 * i]
+  local letter
+  if decided[order] then
+    letter = decided[order] == units .. ' ' .. user and 'A' or 'X'
+  elseif held[order] then
+    local u, _, _, who = parse(held[order])
+    if u ~= units or who ~= user then
+      letter = 'X'
+    elseif fresh[order] or waits(order) then
+      letter = 'P'
+    else
+      letter = 'A'
+    end
+  elseif ms >= head.ends then
+    letter = 'E'
+  elseif ms < head.starts then
+    letter = 'N'
+  else
+    local n = tonumber(units)
+    if head.held + n > head.bound then
+      letter = 'Y'
+    elseif bought[user] + n > head.limit then
+      letter = 'B'
+      priors[#priors + 1] = prior[user]
+    elseif n > head.free then
+      letter = 'S'
+    else
+      letter = 'P'
+      fresh[order] = true
+      hold(head, order, user, n, at, stamp)
+      changed = true
+    end
+  end
+  letters[i] = letter
+end
+if changed then
+  save(head)
+end
+local reply = {head.epoch, text(math.max(head.starts - ms, 0)), table.concat(letters)}
+for i = 1, #priors do
+  reply[i + 3] = priors[i]
+end
+return reply
