@@ -75,7 +75,19 @@ func (b *buyer) insist(ctx context.Context, y *tally) {
 				y.note(word)
 				return
 			} else if err == nil {
-				b.minted = b.mint()
+				b.mint()
+			}
+		case err == nil && a.Code == flashgate.CodeUnauthenticated:
+			// The session is lost, and with it the path: what became of the old order
+			// comes first, then a new path.
+			if b.login(ctx) != nil {
+				break
+			}
+			if word, err := b.decided(ctx, try); err == nil && word != "none" {
+				y.note(word)
+				return
+			} else if err == nil {
+				b.mint()
 			}
 		case err == nil && a.Status < 500:
 			y.note(a.String())
@@ -100,6 +112,8 @@ func (b *buyer) decided(ctx context.Context, try int) (string, error) {
 			return string(o.Status), nil
 		case err == nil && a.Code == flashgate.CodeNotFound:
 			return "none", nil
+		case err == nil && a.Code == flashgate.CodeUnauthenticated:
+			_ = b.login(ctx) // tried again while the server is away
 		}
 		if ctx.Err() != nil {
 			return "", ctx.Err()

@@ -48,7 +48,7 @@ func (b *buyer) press(ctx context.Context, y *tally) {
 			y.note(string(a.Code))
 			return
 		case err == nil && a.Status < 500:
-			b.minted = b.mint()
+			b.mint()
 		}
 		y.repeat()
 		pause(ctx, 100*time.Millisecond)

@@ -153,7 +153,9 @@ type buyer struct {
 	clients [2]*contract.Client // one for each gateway, with the same session
 	sale    flashgate.SaleID
 	minted  contract.Minted
-	mint    func() contract.Minted
+
+	site   *site
+	member shop.Member
 }
 
 // crowd makes n visitors with sessions and paths. The paths are minted here, with
@@ -166,24 +168,50 @@ func (s *site) crowd(t *testing.T, sale flashgate.SaleID, n int) []*buyer {
 	}
 	out := make([]*buyer, n)
 	for i, m := range members {
-		b := &buyer{sale: sale}
+		b := &buyer{sale: sale, site: s, member: m}
 		for k, u := range s.URLs {
 			b.clients[k] = contract.NewClient(u, loadtestKey, nil)
-			at, err := url.Parse(u)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.clients[k].HTTP.Jar.SetCookies(at, sessionCookie(m.Token))
 		}
-		claim := flashgate.Claim{Sale: string(sale), Session: string(m.Token.Key()), User: string(m.User)}
-		b.mint = func() contract.Minted {
-			path, order := s.keys.Mint(claim, time.Now().Add(time.Minute))
-			return contract.Minted{Path: path, Order: order}
+		if err := b.carry(m.Token); err != nil {
+			t.Fatal(err)
 		}
-		b.minted = b.mint()
+		b.mint()
 		out[i] = b
 	}
 	return out
+}
+
+// mint gives the buyer a new path and order id.
+func (b *buyer) mint() {
+	claim := flashgate.Claim{Sale: string(b.sale), Session: string(b.member.Token.Key()), User: string(b.member.User)}
+	path, order := b.site.keys.Mint(claim, time.Now().Add(time.Minute))
+	b.minted = contract.Minted{Path: path, Order: order}
+}
+
+// carry puts the session into both cookie jars.
+func (b *buyer) carry(token flashgate.SessionToken) error {
+	b.member.Token = token
+	for k, u := range b.site.URLs {
+		at, err := url.Parse(u)
+		if err != nil {
+			return err
+		}
+		b.clients[k].HTTP.Jar.SetCookies(at, sessionCookie(token))
+	}
+	return nil
+}
+
+// login logs the buyer in again, as people do whose session was lost. It goes by the
+// store, because so many logins from one address are more than the shop allows.
+func (b *buyer) login(ctx context.Context) error {
+	token := flashgate.NewSessionToken()
+	err := b.site.gate.CreateSession(ctx, flashgate.Session{
+		Key: token.Key(), User: b.member.User, Role: flashgate.RoleCustomer, Created: time.Now(), Expires: time.Now().Add(time.Hour), Idle: time.Hour,
+	})
+	if err != nil {
+		return err
+	}
+	return b.carry(token)
 }
 
 // patience is how long a test waits for what must happen in the end.
