@@ -8,8 +8,9 @@ CADDY_OUTPUT ?= bin/caddy
 
 GATEWAYS ?= 1
 WORKERS ?= 1
+N ?= 500
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,13 +38,19 @@ run-real: ## GATEWAYS gateways, WORKERS workers and a shop on REDIS_URL, AMQP_UR
 	@$(GO) build -o bin/flashgate-real ./deploy/real
 	@exec bin/flashgate-real --gateways $(GATEWAYS) --workers $(WORKERS)
 
+jmeter: ## a flash sale by JMeter against the demo, or against TARGET, with a verdict on the orders
+	@./jmeter/run.sh
+
+jmeter-users: ## N customers with sessions, as CSV on standard output
+	@$(GO) run ./jmeter/users $(N)
+
 test: ## every test, against real parts; installs what is missing on Debian as root
 	@./deploy/test-tools.sh
-	$(GO) test -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test -count=1 -timeout $(TEST_TIMEOUT) ./...
 
 race: ## the tests with the race detector
 	@./deploy/test-tools.sh
-	$(GO) test -race -timeout 30m ./...
+	$(GO) test -race -count=1 -timeout 40m ./...
 
 lint: ## format, vet, staticcheck, file sizes, a tidy go.mod
 	@./deploy/lint.sh

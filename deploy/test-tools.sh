@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sees to it that what the tests need beside Go is there: a Chromium for the browser
-# test, and the real Redis, RabbitMQ and MariaDB that tests start for themselves.
+# test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, and Java
+# and Maven for JMeter.
 # Installs what is missing on Debian as root; elsewhere it says what to do.
 set -eu
 
@@ -21,6 +22,8 @@ have chromium chromium-browser google-chrome || missing="$missing chromium"
 have redis-server || missing="$missing redis-server"
 have rabbitmq-server || missing="$missing rabbitmq-server"
 have mariadbd || missing="$missing mariadb-server"
+have mvn || missing="$missing maven"
+have java || missing="$missing default-jre-headless"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
@@ -31,6 +34,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		redis-server) echo "  redis-server: Redis 7 or later, so that 'redis-server' is found in PATH" >&2 ;;
 		rabbitmq-server) echo "  rabbitmq-server: RabbitMQ 3.10 or later with its Erlang, so that 'rabbitmq-server' and 'epmd' are found" >&2 ;;
 		mariadb-server) echo "  mariadb-server: MariaDB 10.6 or later, so that 'mariadbd' and 'mariadb-install-db' are found" >&2 ;;
+		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;
 		esac
 	done
 	exit 1

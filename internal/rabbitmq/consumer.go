@@ -45,7 +45,8 @@ func (c *Consumer) Close() error {
 	return nil
 }
 
-// Check asks the broker for a sign of life.
+// Check asks the broker for a sign of life. It also fails when a queue cannot be
+// subscribed to; the error names it.
 func (c *Consumer) Check(ctx context.Context) error {
 	const op = "rabbitmq.Check"
 	ctx, cancel := context.WithTimeout(ctx, c.settings.Timeout)

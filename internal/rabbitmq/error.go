@@ -10,6 +10,7 @@ import (
 var (
 	errClosed  = errors.New("closed by this process")
 	errNoReply = errors.New("the broker gives no sign of life")
+	errStuck   = errors.New("the queue confirms nothing")
 	errLate    = errors.New("the time was over before it could be sent")
 )
 

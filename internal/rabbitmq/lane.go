@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,6 +15,9 @@ import (
 // window is how many messages of a lane may be unconfirmed. Quorum queues gain
 // nothing from more.
 const window = 256
+
+// renewAfter is how long after its deadline a message is still waited for.
+const renewAfter = 10 * time.Second
 
 // lane is one AMQP channel with confirms, owned by the goroutine in run. Everything
 // for one queue goes through one lane, so it keeps its order, and a queue that
@@ -39,6 +44,13 @@ type lane struct {
 	closed  chan *amqp.Error
 	jobs    chan *job // not buffered: whoever has put one in knows that it is being sent
 
+	closing sync.WaitGroup // of channels that were given up
+
+	// stuck is set while the oldest message waits for its confirm beyond its deadline,
+	// although the broker lives: the queue has lost its majority or its leader. What
+	// would wait behind it is refused at once; its confirm, if it comes, opens the lane.
+	stuck atomic.Bool
+
 	unsettled []*job            // written and not confirmed, in the order of writing
 	returned  map[string]string // ids of messages in unsettled that came back, and why
 }
@@ -59,24 +71,44 @@ type job struct {
 }
 
 func openLane(conn *connection) (*lane, error) {
-	ch, err := conn.amqp.Channel()
+	l := &lane{conn: conn, jobs: make(chan *job)}
+	return l, l.open()
+}
+
+// open begins on a new AMQP channel.
+func (l *lane) open() error {
+	ch, err := l.conn.amqp.Channel()
 	if err != nil {
-		return nil, fmt.Errorf("opening a channel: %w", err)
+		return fmt.Errorf("opening a channel: %w", err)
 	}
 	if err := ch.Confirm(false); err != nil {
-		return nil, fmt.Errorf("asking for confirms: %w", err)
+		return fmt.Errorf("asking for confirms: %w", err)
 	}
-	return &lane{
-		conn: conn, channel: ch, jobs: make(chan *job), returned: map[string]string{},
-		returns: ch.NotifyReturn(make(chan amqp.Return, window)),
-		closed:  ch.NotifyClose(make(chan *amqp.Error, 1)),
-	}, nil
+	l.channel, l.unsettled, l.returned = ch, nil, map[string]string{}
+	l.returns = ch.NotifyReturn(make(chan amqp.Return, window))
+	l.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
+	l.stuck.Store(false)
+	return nil
+}
+
+// renew gives a channel up whose oldest message was not confirmed for long: perhaps it
+// never will be. All that is left there has had its deadline.
+func (l *lane) renew() {
+	old, left := l.channel, l.unsettled
+	l.closing.Go(func() { _ = old.Close() }) // may wait as long as the connection lives
+	if err := l.open(); err != nil {
+		l.conn.fail(err)
+		return // run ends, and answers
+	}
+	for _, j := range left {
+		j.answer <- unknown(j.op, errStuck)
+	}
 }
 
 // hand gives a job to the lane. After an error nothing was written, else the answer
 // will come.
 func (l *lane) hand(ctx context.Context, j *job) error {
-	if err := l.conn.err(); err != nil {
+	if err := l.refusal(); err != nil {
 		return unavailable(j.op, err)
 	}
 	select {
@@ -87,6 +119,17 @@ func (l *lane) hand(ctx context.Context, j *job) error {
 	case <-ctx.Done():
 		return unavailable(j.op, errors.Join(errLate, context.Cause(ctx)))
 	}
+}
+
+// refusal is why nothing can be published at present.
+func (l *lane) refusal() error {
+	if err := l.conn.err(); err != nil {
+		return err
+	}
+	if l.stuck.Load() {
+		return errStuck
+	}
+	return nil
 }
 
 // wait returns the job's answer, or that nothing is known when the context ends.
@@ -149,7 +192,7 @@ func orClosed(err *amqp.Error) error {
 // write sends one job. A write that blocks at the deadline breaks the connection, so
 // that nothing of the message goes out later.
 func (l *lane) write(j *job) {
-	if err := l.conn.err(); err != nil {
+	if err := l.refusal(); err != nil {
 		j.answer <- unavailable(j.op, err)
 		return
 	}
@@ -189,6 +232,7 @@ func (l *lane) settle() {
 		l.unsettled[0] = nil
 		l.unsettled = l.unsettled[1:]
 		l.takeReturns()
+		l.stuck.Store(len(l.unsettled) > 0 && !time.Now().Before(l.unsettled[0].deadline))
 		j.answer <- l.verdict(j)
 	}
 }
@@ -240,16 +284,22 @@ func (l *lane) verdict(j *job) error {
 // in the kernel must not go out later, and the next publish should fail at once.
 func (l *lane) suspect() time.Duration {
 	j := l.unsettled[0]
-	switch left := time.Until(j.deadline); {
-	case !l.conn.transport.silentSince(j.written):
-		return l.conn.Timeout
-	case left > 0:
+	left := time.Until(j.deadline)
+	silent := l.conn.transport.silentSince(j.written)
+	switch {
+	case left > 0 && silent:
 		l.conn.provoke()
 		return left
-	default:
+	case left > 0:
+		return left
+	case silent:
 		l.conn.fail(fmt.Errorf("%w: a message waits for its confirm", errNoReply))
-		return l.conn.Timeout
+	case left < -renewAfter && l.conn.err() == nil: // not while the broker blocks
+		l.renew()
+	case !l.stuck.Swap(true):
+		l.conn.Logger.Warn("a queue confirms nothing, publishing to it is refused for now", zap.String("key", j.key))
 	}
+	return l.conn.Timeout
 }
 
 // end answers what is left. What was confirmed before the end counts.
@@ -259,4 +309,5 @@ func (l *lane) end() {
 		j.answer <- unknown(j.op, fmt.Errorf("not confirmed before the connection ended: %w", l.conn.err()))
 	}
 	l.unsettled = nil
+	l.closing.Wait()
 }

@@ -142,13 +142,23 @@ func (l *link[S]) run() {
 			return
 		}
 		l.log.Warn("no connection to the broker, trying again", zap.Duration("wait", wait), zap.Error(err))
-		t := time.NewTimer(wait/2 + rand.N(wait/2))
-		select {
-		case <-t.C:
-		case <-l.ctx.Done():
-			t.Stop()
-		}
+		sleep(l.ctx.Done(), jitter(wait))
 		wait = min(2*wait, longestWait)
+	}
+}
+
+// jitter is between half a wait and a whole one.
+func jitter(wait time.Duration) time.Duration { return wait/2 + rand.N(wait/2) }
+
+// sleep reports whether the time has passed; it ends early, with false, at stop.
+func sleep(stop <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-stop:
+		return false
 	}
 }
 

@@ -107,11 +107,12 @@ func (p *Publisher) Check(ctx context.Context) error {
 // for the confirm: the message is out, and knowing what became of it is worth more
 // than a quick return.
 func (p *Publisher) Publish(ctx context.Context, m flashgate.Message) error {
+	begin := time.Now()
 	body, err := flashgate.EncodeMessage(m)
 	if err != nil {
 		return err
 	}
-	return p.publish(ctx, "rabbitmq.Publish", m.Sale, body)
+	return p.publish(ctx, "rabbitmq.Publish", begin, m.Sale, body)
 }
 
 // PublishRaw sends a body as it is, readable or not, into a sale's queue. Tools and
@@ -121,23 +122,24 @@ func (p *Publisher) PublishRaw(ctx context.Context, sale flashgate.SaleID, body 
 	if len(body) > flashgate.MaxMessageBytes {
 		return flashgate.Errorf(flashgate.CodeTooLarge, op, "The message has %d bytes, at most %d are allowed.", len(body), flashgate.MaxMessageBytes)
 	}
-	return p.publish(ctx, op, sale, body)
+	return p.publish(ctx, op, time.Now(), sale, body)
 }
 
 // SendFence sends the fence on the lane of its sale, behind what this Publisher has
 // published for the sale, and, at the broker, behind everything that was confirmed.
 func (p *Publisher) SendFence(ctx context.Context, sale flashgate.SaleID, fence uint64) error {
+	begin := time.Now()
 	m := flashgate.NewMessage(sale, fence)
 	m.Fence = true
 	body, err := flashgate.EncodeMessage(m)
 	if err != nil {
 		return err
 	}
-	return p.publish(ctx, "rabbitmq.SendFence", sale, body)
+	return p.publish(ctx, "rabbitmq.SendFence", begin, sale, body)
 }
 
-func (p *Publisher) publish(ctx context.Context, op string, sale flashgate.SaleID, body []byte) error {
-	deadline := time.Now().Add(p.settings.Timeout)
+func (p *Publisher) publish(ctx context.Context, op string, begin time.Time, sale flashgate.SaleID, body []byte) error {
+	deadline := begin.Add(p.settings.Timeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	o, err := p.session(ctx, op)

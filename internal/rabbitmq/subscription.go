@@ -13,7 +13,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// subscription is a Consumer's session: an intake for each queue.
+// subscription is a Consumer's session: an intake for each queue. Each subscribes by
+// itself and for as long as it takes, because a quorum queue without a majority does
+// not answer, and must not hold up the others.
 type subscription struct {
 	*connection
 	tags    *atomic.Uint64
@@ -21,9 +23,11 @@ type subscription struct {
 	wg      sync.WaitGroup
 	arrived chan struct{} // room for one: something may be ready
 
-	mu    sync.Mutex
-	first int             // the intake that take begins with
-	out   map[uint64]slot // by our own tag: given out, neither acked nor returned
+	mu      sync.Mutex
+	first   int              // the intake that take begins with
+	out     map[uint64]slot  // by our own tag: given out, neither acked nor returned
+	down    map[string]error // queues that are not subscribed to yet, and why
+	changed chan struct{}    // closed and replaced when down changes
 }
 
 // slot is where a delivery came from.
@@ -47,56 +51,98 @@ type intake struct {
 	unacked []uint64 // the broker's tags, ascending
 }
 
-func subscribe(ctx context.Context, s *settings, tags *atomic.Uint64) (_ *subscription, err error) {
+func subscribe(ctx context.Context, s *settings, tags *atomic.Uint64) (*subscription, error) {
 	conn, err := dial(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	sub := &subscription{connection: conn, tags: tags, arrived: make(chan struct{}, 1), out: map[uint64]slot{}}
-	defer context.AfterFunc(ctx, func() { conn.fail(errClosed) })()
-	for i := range s.Queues + 1 {
-		in := &intake{queue: s.deadQueue(), earlier: DeadAttempts}
-		if i < s.Queues {
-			in = &intake{queue: s.orderQueue(i)}
-		}
-		sub.intakes = append(sub.intakes, in)
+	sub := &subscription{
+		connection: conn, tags: tags, arrived: make(chan struct{}, 1),
+		out: map[uint64]slot{}, down: map[string]error{}, changed: make(chan struct{}),
 	}
+	for i := range s.Queues {
+		sub.intakes = append(sub.intakes, &intake{queue: s.orderQueue(i)})
+	}
+	sub.intakes = append(sub.intakes, &intake{queue: s.deadQueue(), earlier: DeadAttempts})
 	for _, in := range sub.intakes {
-		if err := sub.consume(in); err != nil {
-			err = fmt.Errorf("subscribing to queue %s: %w", in.queue, err)
-			conn.fail(err)
-			sub.close()
-			return nil, err
-		}
+		sub.down[in.queue] = errNoReply
+		sub.wg.Go(func() { sub.fill(in) })
 	}
 	return sub, nil
 }
 
-func (s *subscription) consume(in *intake) (err error) {
+// fill subscribes, and takes what comes until the connection ends.
+func (s *subscription) fill(in *intake) {
+	var deliveries <-chan amqp.Delivery
+	for wait := shortestWait; deliveries == nil; wait = min(2*wait, longestWait) {
+		var err error
+		if deliveries, err = s.consume(in); err == nil {
+			break
+		}
+		s.setDown(in.queue, err)
+		if e, ok := errors.AsType[*amqp.Error](err); ok && e.Code == amqp.NotFound {
+			s.fail(fmt.Errorf("subscribing to queue %s: %w", in.queue, err)) // the next connection makes it
+		}
+		if !sleep(s.ended, jitter(wait)) {
+			return
+		}
+	}
+	s.setDown(in.queue, nil)
+	for d := range deliveries {
+		in.mu.Lock()
+		in.unacked = append(in.unacked, d.DeliveryTag)
+		in.mu.Unlock()
+		s.mu.Lock()
+		in.ready = append(in.ready, d)
+		s.mu.Unlock()
+		s.signal()
+	}
+	// The connection has ended, or the queue was deleted: the next connection makes it.
+	s.fail(fmt.Errorf("the subscription to queue %s ended", in.queue))
+}
+
+// consume waits for the queue's answer, until the connection ends.
+func (s *subscription) consume(in *intake) (_ <-chan amqp.Delivery, err error) {
 	if in.channel, err = s.amqp.Channel(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := in.channel.Qos(s.Prefetch, 0, false); err != nil {
-		return err
+		return nil, err
 	}
-	deliveries, err := in.channel.Consume(in.queue, "", false, false, false, false, nil)
-	if err != nil {
-		return err
+	return in.channel.Consume(in.queue, "", false, false, false, false, nil)
+}
+
+func (s *subscription) setDown(queue string, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down[queue] = why; why == nil {
+		delete(s.down, queue)
 	}
-	s.wg.Go(func() {
-		for d := range deliveries {
-			in.mu.Lock()
-			in.unacked = append(in.unacked, d.DeliveryTag)
-			in.mu.Unlock()
-			s.mu.Lock()
-			in.ready = append(in.ready, d)
-			s.mu.Unlock()
-			s.signal()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// check waits until all queues are subscribed to, then for a sign of life.
+func (s *subscription) check(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		var errs []error
+		for queue, why := range s.down {
+			errs = append(errs, fmt.Errorf("not subscribed to queue %s: %w", queue, why))
 		}
-		// The connection has ended, or the queue was deleted: the next connection makes it.
-		s.fail(fmt.Errorf("the subscription to queue %s ended", in.queue))
-	})
-	return nil
+		s.mu.Unlock()
+		if len(errs) == 0 {
+			return s.connection.check(ctx)
+		}
+		select {
+		case <-changed:
+		case <-s.ended:
+			return s.err()
+		case <-ctx.Done():
+			return errors.Join(errs...)
+		}
+	}
 }
 
 func (s *subscription) over() <-chan struct{} { return s.ended }

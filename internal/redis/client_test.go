@@ -236,7 +236,7 @@ func TestAFailoverHeals(t *testing.T) {
 func TestAServerThatIsAwayShowsInTime(t *testing.T) {
 	t.Parallel()
 	r := serverstest.OwnRedis(t, servers.RedisConfig{})
-	s := newStore(t, r.URL())
+	s := openStore(t, redis.Config{URL: r.URL(), Timeout: redis.DefaultTimeout})
 	calls := map[string]func(ctx context.Context) error{
 		"Check":   s.Check,
 		"Allow":   func(ctx context.Context) error { _, err := s.Allow(ctx, "k", day); return err },

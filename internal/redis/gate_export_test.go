@@ -17,12 +17,29 @@ func (s *Store) RunAll(ctx context.Context, key string, sources ...string) []*go
 	return runAll(ctx, s.client, calls)
 }
 
-// Stage is the first step of Open.
-func (s *Store) Stage(ctx context.Context, key string, rows []flashgate.SnapshotOrder) (int, error) {
-	return s.stage(ctx, key, rows)
+// Staging is an opening between its steps.
+type Staging struct {
+	*opening
+	next *state
 }
 
-// OpenStaged is the last step of Open.
-func (s *Store) OpenStaged(ctx context.Context, incarnation, staged string, fields int, snapshot flashgate.Snapshot) (flashgate.Opened, error) {
-	return s.open(ctx, "redis.Open", incarnation, "token", staged, fields, snapshot)
+// Stage takes the first steps of Open.
+func (s *Store) Stage(ctx context.Context, incarnation string, snapshot flashgate.Snapshot) (*Staging, error) {
+	o := s.newOpening("redis.Open", incarnation, snapshot)
+	now, err := o.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	survivors, err := o.survivors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next := nextState(snapshot, survivors, now)
+	return &Staging{o, next}, o.stage(ctx, next)
 }
+
+// Keys are those that hold what is staged, and the mark.
+func (s *Staging) Keys() []string { return []string{s.buyers, s.held, s.outbox, s.mark} }
+
+// Finish takes the last step.
+func (s *Staging) Finish(ctx context.Context) (flashgate.Opened, error) { return s.finish(ctx, s.next) }

@@ -57,6 +57,9 @@ func TestFailoverCloses(t *testing.T) {
 	before := incarnationOf(t, s, sale.ID)
 	rs := reservations(sale.ID, 2)
 	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
+	for _, node := range trio.Nodes() {
+		replicated(t, node, rs[1])
+	}
 	if err := trio.Failover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +93,7 @@ func TestThereAndBackCloses(t *testing.T) {
 	first := incarnationOf(t, s, sale.ID)
 	r := reservation(sale.ID, newUser(), 1)
 	wantOutcome(t, s, flashgate.OutcomePublish, "new", r)
+	replicated(t, b, r)
 	lead(t, b)
 	follow(t, a, b)
 	wantClosed(t, s, r, "it is a replica now")
@@ -112,7 +116,7 @@ func follow(t testing.TB, one, of *servers.Redis) {
 	}
 	c := one.Client()
 	defer c.Close()
-	if err := c.SlaveOf(t.Context(), host, port).Err(); err != nil {
+	if err := c.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the replica is in step", func() bool {
@@ -121,11 +125,22 @@ func follow(t testing.TB, one, of *servers.Redis) {
 	})
 }
 
+// replicated waits until a server has what is held.
+func replicated(t testing.TB, one *servers.Redis, r flashgate.Reservation) {
+	t.Helper()
+	c := one.Client()
+	defer c.Close()
+	eventually(t, "it is replicated", func() bool {
+		ok, err := c.HExists(t.Context(), "flashgate:{"+string(r.Order.Sale())+"}:held", string(r.Order)).Result()
+		return err == nil && ok
+	})
+}
+
 func lead(t testing.TB, one *servers.Redis) {
 	t.Helper()
 	c := one.Client()
 	defer c.Close()
-	if err := c.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+	if err := c.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -13,44 +12,33 @@ import (
 
 var (
 	incarnationScript = mustScript("head", "incarnation")
+	beginScript       = mustScript("head", "begin")
 	openScript        = mustScript("head", "open")
 )
 
-const (
-	stagedOrders   = 500              // orders of one command
-	stagedTogether = 20               // commands of one round trip
-	stagedLife     = 10 * time.Minute // of a staging key after the last command
-)
+// openLife is how long an opening may take. What was given up vanishes after it.
+const openLife = 10 * time.Minute
 
 // Incarnation asks the server that holds the sale.
 func (s *Store) Incarnation(ctx context.Context, sale flashgate.SaleID) (string, error) {
-	incarnation, _, err := s.life(ctx, "redis.Incarnation", sale)
-	return incarnation, err
-}
-
-// life reads the incarnation of the server and the epoch of the head, zero without one.
-func (s *Store) life(ctx context.Context, op string, sale flashgate.SaleID) (incarnation string, epoch uint64, err error) {
+	const op = "redis.Incarnation"
 	reply, err := s.verb(ctx, op, incarnationScript, sale)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
-	texts, err := list(op, reply)
-	if err != nil {
-		return "", 0, err
+	text, ok := reply.(string)
+	if !ok {
+		return "", unexpected(op, reply)
 	}
-	if len(texts) != 2 {
-		return "", 0, unexpected(op, reply)
-	}
-	if epoch, err = strconv.ParseUint(texts[1], 10, 64); err != nil {
-		return "", 0, unexpected(op, reply)
-	}
-	return texts[0], epoch, nil
+	return text, nil
 }
 
-// Open stages what the database knows, in many small commands, and then opens the gate
-// by one script. That one takes about a microsecond for each reservation that survived
-// in held; it knows its own repetition, so a lost reply does not turn a success into
-// CodeWrongState. A Bound below one means flashgate.DefaultBound.
+// Open opens the gate in three steps, of which no command takes long, however much
+// there is: it begins, which closes a sale that is still open in an earlier epoch, so
+// that held stays as it is; it stages the next state in keys of its own; and one script
+// puts that in its place. Of two openings in one epoch the one that began last may
+// finish. The last step knows its own repetition, so a lost reply does not turn a
+// success into CodeWrongState. A Bound below one means flashgate.DefaultBound.
 func (s *Store) Open(ctx context.Context, incarnation string, snapshot flashgate.Snapshot) (flashgate.Opened, error) {
 	const op = "redis.Open"
 	sale := snapshot.Sale
@@ -60,98 +48,93 @@ func (s *Store) Open(ctx context.Context, incarnation string, snapshot flashgate
 	if snapshot.Bound < 1 {
 		snapshot.Bound = flashgate.DefaultBound
 	}
-	// What would be refused in the end is not worth staging.
-	now, epoch, err := s.life(ctx, op, sale.ID)
+	o := s.newOpening(op, incarnation, snapshot)
+	opened, err := o.run(ctx)
+	if err != nil {
+		// It would vanish by itself; when the opening was done after all, it is gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
+		defer cancel()
+		_ = s.client.Unlink(ctx, o.buyers, o.held, o.outbox).Err()
+	}
+	return opened, unavailable(op, err)
+}
+
+// opening is one call of Open.
+type opening struct {
+	*Store
+	op                   string
+	incarnation, token   string
+	snapshot             flashgate.Snapshot
+	mark                 string // key that says which opening has begun last
+	buyers, held, outbox string // keys of what is staged
+}
+
+func (s *Store) newOpening(op, incarnation string, snapshot flashgate.Snapshot) *opening {
+	sale := snapshot.Sale.ID
+	token := rand.Text()
+	staged := "staged:" + token + ":"
+	return &opening{
+		Store: s, op: op, incarnation: incarnation, token: token, snapshot: snapshot, mark: saleKey(sale, "opening"),
+		buyers: saleKey(sale, staged+"buyers"), held: saleKey(sale, staged+"held"), outbox: saleKey(sale, staged+"outbox"),
+	}
+}
+
+func (o *opening) run(ctx context.Context) (flashgate.Opened, error) {
+	now, err := o.begin(ctx)
 	if err != nil {
 		return flashgate.Opened{}, err
 	}
-	if now != incarnation || epoch >= sale.Epoch {
-		return flashgate.Opened{}, refused(op)
+	survivors, err := o.survivors(ctx)
+	if err != nil {
+		return flashgate.Opened{}, err
 	}
-	// The token keeps two openings apart that have the same epoch.
-	token := rand.Text()
-	staged := saleKey(sale.ID, fmt.Sprintf("staged:%d:%s", sale.Epoch, token))
-	fields, err := s.stage(ctx, staged, snapshot.Orders)
-	if err == nil {
-		var opened flashgate.Opened
-		if opened, err = s.open(ctx, op, incarnation, token, staged, fields, snapshot); err == nil {
-			return opened, nil
-		}
+	next := nextState(o.snapshot, survivors, now)
+	if err := o.stage(ctx, next); err != nil {
+		return flashgate.Opened{}, err
 	}
-	// It would vanish by itself; when the opening was done after all, it is gone.
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
-	defer cancel()
-	_ = s.client.Unlink(cleanup, staged).Err()
-	return flashgate.Opened{}, unavailable(op, err)
+	return o.finish(ctx, next)
 }
 
-// stage writes the next buyers and returns how many fields they have.
-func (s *Store) stage(ctx context.Context, key string, rows []flashgate.SnapshotOrder) (fields int, err error) {
-	type share struct {
-		units int
-		last  flashgate.OrderID
+// begin returns the server's time in microseconds.
+func (o *opening) begin(ctx context.Context) (now int64, err error) {
+	keys := append(saleKeys(o.snapshot.Sale.ID), o.mark)
+	reply, err := answer(o.op, beginScript.run(ctx, o.client, keys, o.incarnation, o.snapshot.Sale.Epoch, o.token, openLife.Milliseconds()))
+	if err != nil {
+		return 0, err
 	}
-	shares := map[flashgate.UserID]share{}
-	var pairs []any
-	flush := func(least int) {
-		if err == nil && len(pairs) >= least {
-			err = s.stageSome(ctx, key, pairs)
-			pairs = pairs[:0]
-		}
+	if reply == "refused" {
+		return 0, refused(o.op)
 	}
-	for _, row := range rows {
-		pairs = append(pairs, "o:"+string(row.Order), strconv.Itoa(row.Units)+" "+string(row.User))
-		if row.Live {
-			shares[row.User] = share{shares[row.User].units + row.Units, row.Order}
-		}
-		flush(2 * stagedOrders * stagedTogether)
+	text, _ := reply.(string)
+	if now, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return 0, unexpected(o.op, reply)
 	}
-	for user, share := range shares {
-		pairs = append(pairs, "u:"+string(user), strconv.Itoa(share.units)+" "+string(share.last))
-		flush(2 * stagedOrders * stagedTogether)
-	}
-	flush(1)
-	return len(rows) + len(shares), err
+	return now, nil
 }
 
-// stageSome writes pairs in one round trip. The key always has an end of life.
-func (s *Store) stageSome(ctx context.Context, key string, pairs []any) error {
-	p := s.client.Pipeline()
-	for len(pairs) > 0 {
-		n := min(len(pairs), 2*stagedOrders)
-		p.HSet(ctx, key, pairs[:n]...)
-		p.PExpire(ctx, key, stagedLife)
-		pairs = pairs[n:]
-	}
-	_, err := p.Exec(ctx)
-	return err
-}
-
-func (s *Store) open(ctx context.Context, op, incarnation, token, staged string, fields int, snapshot flashgate.Snapshot) (opened flashgate.Opened, err error) {
-	sale := snapshot.Sale
-	args := orders(snapshot.Dead, incarnation, sale.Epoch, token, sale.StockLeft, sale.Seq, sale.Starts.UnixMilli(), sale.Ends.UnixMilli(),
-		sale.PerUser, snapshot.Bound, fields)
-	reply, err := answer(op, openScript.run(ctx, s.client, append(saleKeys(sale.ID), staged), args...))
+// finish puts what is staged in its place.
+func (o *opening) finish(ctx context.Context, next *state) (flashgate.Opened, error) {
+	sale := o.snapshot.Sale
+	opened := flashgate.Opened{Free: sale.StockLeft - next.units, Held: next.units, Requeued: len(next.outbox)}
+	reply, err := answer(o.op, openScript.run(ctx, o.client, append(saleKeys(sale.ID), o.mark, o.buyers, o.held, o.outbox),
+		o.incarnation, sale.Epoch, o.token, len(o.snapshot.Orders)+len(next.shares), len(next.held), len(next.outbox),
+		opened.Free, opened.Held, sale.Seq, sale.Starts.UnixMilli(), sale.Ends.UnixMilli(), sale.PerUser, o.snapshot.Bound))
 	switch {
 	case err != nil:
-		return opened, err
+		return flashgate.Opened{}, err
+	case reply == "opened":
+		return opened, nil
 	case reply == "refused":
-		return opened, refused(op)
+		return flashgate.Opened{}, refused(o.op)
 	case reply == "lost":
-		return opened, errors.New("what was staged has vanished")
+		return flashgate.Opened{}, errors.New("what was staged has vanished")
 	}
-	texts, err := list(op, reply)
-	if err != nil {
-		return opened, err
-	}
-	var requeued int64
-	err = numbers(op, texts, &opened.Free, &opened.Held, &requeued)
-	opened.Requeued = int(requeued)
-	return opened, err
+	return flashgate.Opened{}, unexpected(o.op, reply)
 }
 
 func refused(op string) error {
-	return flashgate.Errorf(flashgate.CodeWrongState, op, "The gate is open in this epoch or a later one, or its server is in another incarnation.")
+	return flashgate.Errorf(flashgate.CodeWrongState, op,
+		"The gate is open in this epoch or a later one, its server is in another incarnation, or another opening has begun.")
 }
 
 var _ flashgate.Opener = (*Store)(nil)

@@ -1,13 +1,13 @@
 package redis_test
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"flashgate"
+	"flashgate/internal/redis"
 	"flashgate/internal/servers/serverstest"
 )
 
@@ -43,47 +43,74 @@ func TestNoKeyOfASaleHasAnEnd(t *testing.T) {
 			t.Errorf("%s has an end of life: %v", strings.TrimPrefix(key, prefix), ttl)
 		}
 	}
-	staged := prefix + "staged:4:x"
-	if fields, err := s.Stage(t.Context(), staged, snapshot.Orders); err != nil || fields != 2 {
-		t.Errorf("%d fields staged, %v", fields, err)
+	snapshot.Sale.Epoch = 3
+	staging := stage(t, s, snapshot)
+	for _, key := range staging.Keys() {
+		if ttl := raw.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > time.Hour {
+			t.Errorf("%s, of an opening that is not finished, lives for %v", strings.TrimPrefix(key, prefix), ttl)
+		}
 	}
-	if ttl := raw.PTTL(t.Context(), staged).Val(); ttl <= 0 || ttl > time.Hour {
-		t.Errorf("what is staged lives for %v", ttl)
+	if _, err := staging.Finish(t.Context()); err != nil {
+		t.Errorf("Finish: %v", err)
+	}
+	want = []string{prefix + "buyers", prefix + "head", prefix + "held", prefix + "outbox"}
+	if keys = raw.Keys(t.Context(), prefix+"*").Val(); len(keys) != len(want) {
+		t.Errorf("after it the keys are %v, want %v", keys, want)
+	}
+	for _, key := range want {
+		if ttl := raw.PTTL(t.Context(), key).Val(); ttl != -1 {
+			t.Errorf("%s has an end of life: %v", strings.TrimPrefix(key, prefix), ttl)
+		}
 	}
 }
 
-// TestOpenNeedsAllThatWasStaged: buyers with a part missing would sell to them again.
+// stage takes all steps of an opening but the last.
+func stage(t testing.TB, s *redis.Store, snapshot flashgate.Snapshot) *redis.Staging {
+	t.Helper()
+	incarnation, err := s.Incarnation(t.Context(), snapshot.Sale.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staging, err := s.Stage(t.Context(), incarnation, snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return staging
+}
+
+// TestOpenNeedsAllThatWasStaged: buyers with a part missing would sell to them again,
+// and what was held would be forgotten.
 func TestOpenNeedsAllThatWasStaged(t *testing.T) {
 	t.Parallel()
 	url := serverstest.Redis(t).URL()
 	s, raw := newStore(t, url), rawClient(t, url)
 	sale := newSale(20, 1)
+	openSale(t, s, sale)
+	rs := reservations(sale.ID, 2)
+	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
 	snapshot := snapshotOf(sale, 2, 1, 19)
-	r := reservation(sale.ID, newUser(), 1)
-	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(r, true)}
-	incarnation, err := s.Incarnation(t.Context(), sale.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	staged := "flashgate:{" + string(sale.ID) + "}:staged:2:x"
-	fields, err := s.Stage(t.Context(), staged, snapshot.Orders)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for what, lose := range map[string]func(context.Context) error{
-		"a field": func(ctx context.Context) error { return raw.HDel(ctx, staged, "o:"+string(r.Order)).Err() },
-		"all":     func(ctx context.Context) error { return raw.Del(ctx, staged).Err() },
-	} {
-		if err := lose(t.Context()); err != nil {
-			t.Fatal(err)
+	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(rs[0], true)}
+	for i := range 3 {
+		staging := stage(t, s, snapshot)
+		key := staging.Keys()[i]
+		if n := raw.Del(t.Context(), key).Val(); n != 1 {
+			t.Fatalf("%s was not there", key)
 		}
-		if opened, err := s.OpenStaged(t.Context(), incarnation, staged, fields, snapshot); err == nil {
-			t.Errorf("opened without %s: %+v", what, opened)
+		if opened, err := staging.Finish(t.Context()); err == nil {
+			t.Errorf("opened without %s: %+v", key, opened)
 		}
-		wantClosed(t, s, r, "without "+what)
+		wantClosed(t, s, rs[0], "without "+key)
+		wantHeld(t, s, rs[1], true, "without "+key)
 	}
-	open(t, s, snapshot)
-	wantOutcome(t, s, flashgate.OutcomeAccepted, "opened from all", r)
+	staging := stage(t, s, snapshot)
+	raw.HDel(t.Context(), staging.Keys()[0], "o:"+string(rs[0].Order))
+	if opened, err := staging.Finish(t.Context()); err == nil {
+		t.Errorf("opened without a row: %+v", opened)
+	}
+	if got, want := open(t, s, snapshot), (flashgate.Opened{Free: 18, Held: 1, Requeued: 1}); got != want {
+		t.Errorf("opened %+v, want %+v", got, want)
+	}
+	wantOutcome(t, s, flashgate.OutcomeAccepted, "opened from all", rs[0])
 }
 
 // TestOpenALostReply: go-redis repeats the last step, and that finds its own work.
@@ -97,25 +124,48 @@ func TestOpenALostReply(t *testing.T) {
 	rs := reservations(sale.ID, 3)
 	openSale(t, direct, sale)
 	wantOutcome(t, direct, flashgate.OutcomePublish, "new", rs...)
-	incarnation, err := direct.Incarnation(t.Context(), sale.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	snapshot := snapshotOf(sale, 2, 1, 19)
 	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(rs[0], true)}
-	staged := "flashgate:{" + string(sale.ID) + "}:staged:2:x"
-	fields, err := s.Stage(t.Context(), staged, snapshot.Orders)
-	if err != nil {
-		t.Fatal(err)
-	}
+	staging := stage(t, s, snapshot)
 	p.CutReply()
-	opened, err := s.OpenStaged(t.Context(), incarnation, staged, fields, snapshot)
+	opened, err := staging.Finish(t.Context())
 	if want := (flashgate.Opened{Free: 17, Held: 2, Requeued: 2}); err != nil || opened != want {
 		t.Errorf("opened %+v, %v; want %+v", opened, err, want)
 	}
 	wantView(t, s, sale.ID, 17, 2, "opened")
-	_, err = s.Open(t.Context(), incarnation, snapshot)
+	_, err = s.Open(t.Context(), incarnationOf(t, s, sale.ID), snapshot)
 	wantCode(t, err, flashgate.CodeWrongState, "another opening in the same epoch")
+}
+
+// TestOpenOnlyOneFinishes: an opening that has begun closes the sale, and what was
+// staged by another one cannot take its place.
+func TestOpenOnlyOneFinishes(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, serverstest.Redis(t).URL())
+	sale := newSale(20, 1)
+	openSale(t, s, sale)
+	r := reservation(sale.ID, newUser(), 1)
+	wantOutcome(t, s, flashgate.OutcomePublish, "new", r)
+	first := stage(t, s, snapshotOf(sale, 3, 1, 10))
+	wantClosed(t, s, r, "one has begun")
+	wantHeld(t, s, r, true, "one has begun")
+	_, err := s.Open(t.Context(), incarnationOf(t, s, sale.ID), snapshotOf(sale, 2, 1, 11))
+	wantCode(t, err, flashgate.CodeWrongState, "one of a later epoch has begun")
+	second := stage(t, s, snapshotOf(sale, 3, 2, 12))
+	_, err = first.Finish(t.Context())
+	wantCode(t, err, flashgate.CodeWrongState, "another one has begun")
+	wantClosed(t, s, r, "neither has finished")
+	if got, err := second.Finish(t.Context()); err != nil || got.Free != 11 {
+		t.Errorf("opened %+v, %v", got, err)
+	}
+	wantOutcome(t, s, flashgate.OutcomePublish, "open", r)
+	_, err = first.Finish(t.Context())
+	wantCode(t, err, flashgate.CodeWrongState, "too late")
+	late := stage(t, s, snapshotOf(sale, 4, 3, 13))
+	open(t, s, snapshotOf(sale, 5, 4, 14))
+	_, err = late.Finish(t.Context())
+	wantCode(t, err, flashgate.CodeWrongState, "a later epoch is open")
+	wantView(t, s, sale.ID, 13, 1, "in the end")
 }
 
 // TestOpenWhileItIsOpen: a second reconciliation, ordered by an operator.

@@ -186,21 +186,23 @@ func (s *Store) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reser
 		return flashgate.Reservation{}, false, unavailable(op, err)
 	}
 	r, err := readRecord(op, string(id), text)
-	return r, err == nil, err
+	return r.Reservation, err == nil, err
 }
 
-// readRecord reads a record of held.
-func readRecord(op, order, text string) (flashgate.Reservation, error) {
+// readRecord reads what is held under an order.
+func readRecord(op, order, text string) (record, error) {
 	parts := strings.SplitN(text, " ", 4)
 	if len(parts) != 4 {
-		return flashgate.Reservation{}, unexpected(op, text)
+		return record{}, unexpected(op, text)
 	}
 	units, err1 := strconv.Atoi(parts[0])
 	at, err2 := strconv.ParseInt(parts[1], 10, 64)
-	if err1 != nil || err2 != nil {
-		return flashgate.Reservation{}, unexpected(op, text)
+	entered, err3 := strconv.ParseInt(parts[2], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return record{}, unexpected(op, text)
 	}
-	return flashgate.Reservation{Order: flashgate.OrderID(order), User: flashgate.UserID(parts[3]), Units: units, At: at}, nil
+	r := flashgate.Reservation{Order: flashgate.OrderID(order), User: flashgate.UserID(parts[3]), Units: units, At: at}
+	return record{Reservation: r, entered: entered}, nil
 }
 
 // readRecords reads orders and their records in turn.
@@ -214,7 +216,7 @@ func readRecords(op string, texts []string) ([]flashgate.Reservation, error) {
 		if err != nil {
 			return nil, err
 		}
-		rs = append(rs, r)
+		rs = append(rs, r.Reservation)
 	}
 	return rs, nil
 }
