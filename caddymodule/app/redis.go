@@ -163,6 +163,7 @@ func (s redisServer) open() (*redisClient, error) {
 type redisConn struct {
 	*redis.Store
 	circuit *gate.Circuit
+	seen    seenSales
 }
 
 // Destruct ends the connections.
@@ -190,6 +191,12 @@ func (c *redisClient) Reserve(ctx context.Context, sale flashgate.SaleID, rs []f
 		err = errors.Join(gate.ErrNotSent, err)
 	}
 	return out, err
+}
+
+// View says that a sale which the server has had and lost is closed.
+func (c *redisClient) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
+	v, err := c.redisConn.View(ctx, sale)
+	return v, c.seen.judge(sale, err)
 }
 
 // Circuit keeps calls away from the server while it does not answer.

@@ -75,8 +75,10 @@ func config() (fleet.Config, error) {
 		GatewayAddr: os.Getenv("FLASHGATE_ADDR"), AdminAddr: os.Getenv("FLASHGATE_ADMIN"),
 		ShopAddr: os.Getenv("SHOP_ADDR"), WorkerAddr: os.Getenv("WORKER_ADDR"),
 	}
-	if ttl := os.Getenv("ORDER_TTL"); ttl != "" {
-		cfg.Env = append(cfg.Env, "ORDER_TTL="+ttl)
+	for _, name := range []string{"ORDER_TTL", "SALE_BOUND"} {
+		if v := os.Getenv(name); v != "" {
+			cfg.Env = append(cfg.Env, name+"="+v)
+		}
 	}
 	env, err := backends(filepath.Join(data, "services", "services.env"))
 	if err != nil {

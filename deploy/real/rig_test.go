@@ -73,8 +73,8 @@ type site struct {
 
 const database = "flashgate"
 
-// startSite starts servers and processes for one test.
-func startSite(t *testing.T) *site {
+// startSite starts servers and processes for one test, with further settings.
+func startSite(t *testing.T, env ...string) *site {
 	t.Helper()
 	s := &site{redis: serverstest.OwnRedis(t, servers.RedisConfig{}), rabbit: serverstest.OwnRabbitMQ(t), maria: serverstest.OwnMariaDB(t)}
 	if err := s.maria.CreateDatabase(t.Context(), database); err != nil {
@@ -90,7 +90,7 @@ func startSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.Fleet, err = fleet.Start(t.Context(), fleet.Config{
-		Gateways: 2, Workers: 2, Bin: bin, Root: root, Data: t.TempDir(), Keys: key, LoadtestKey: loadtestKey,
+		Gateways: 2, Workers: 2, Bin: bin, Root: root, Data: t.TempDir(), Keys: key, LoadtestKey: loadtestKey, Env: env,
 		RedisURL: s.redis.URL(), AMQPURL: s.rabbit.URL(), MySQLDSN: s.maria.DSN(database),
 		GatewayAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", ShopAddr: "127.0.0.1:0", WorkerAddr: "127.0.0.1:0",
 	})

@@ -3,11 +3,14 @@ package redis_test
 import (
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"flashgate"
 	"flashgate/internal/redis"
+	"flashgate/internal/servers"
 	"flashgate/internal/servers/serverstest"
 )
 
@@ -202,6 +205,93 @@ func TestOpenFromNothing(t *testing.T) {
 		t.Errorf("opened %+v, want %+v", got, want)
 	}
 	wantOutcome(t, s, flashgate.OutcomePublish, "as if it were new", r)
+}
+
+// TestOpenAllDecided: nothing of what was held stays.
+func TestOpenAllDecided(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, serverstest.Redis(t).URL())
+	sale := newSale(20, 1)
+	openSale(t, s, sale)
+	rs := reservations(sale.ID, 2)
+	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
+	snapshot := snapshotOf(sale, 2, 1, 19)
+	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(rs[0], true), rowOf(rs[1], false)}
+	if got, want := open(t, s, snapshot), (flashgate.Opened{Free: 19}); got != want {
+		t.Errorf("opened %+v, want %+v", got, want)
+	}
+	wantHeld(t, s, rs[0], false, "decided")
+	wantOutbox(t, s, sale.ID, 0, "decided")
+	wantOutcome(t, s, flashgate.OutcomeAccepted, "decided", rs...)
+}
+
+// TestOpenManySurvivors are read in more than one page.
+func TestOpenManySurvivors(t *testing.T) {
+	t.Parallel()
+	const n = 3500
+	everywhere(t, func(t *testing.T, url string) {
+		s := newStore(t, url)
+		sale := newSale(n, 1)
+		openSale(t, s, sale)
+		rs := reservations(sale.ID, n)
+		wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
+		snapshot := snapshotOf(sale, 2, 1, n-100)
+		for _, r := range rs[:100] {
+			snapshot.Orders = append(snapshot.Orders, rowOf(r, true))
+		}
+		if got, want := open(t, s, snapshot), (flashgate.Opened{Held: n - 100, Requeued: n - 100}); got != want {
+			t.Errorf("opened %+v, want %+v", got, want)
+		}
+		wantOutcome(t, s, flashgate.OutcomeAccepted, "decided", rs[:100]...)
+		wantOutcome(t, s, flashgate.OutcomePublish, "undecided", rs[100:]...)
+		wantOutbox(t, s, sale.ID, n-100, "undecided")
+	})
+}
+
+// TestOpenAtTheSameTime: whoever wins, nothing of the others is left.
+func TestOpenAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	url := serverstest.Redis(t).URL()
+	s, raw := newStore(t, url), rawClient(t, url)
+	sale := newSale(5000, 1)
+	snapshot := snapshotOf(sale, 2, 1, 3000)
+	for _, r := range reservations(sale.ID, 2000) {
+		snapshot.Orders = append(snapshot.Orders, rowOf(r, true))
+	}
+	incarnation := incarnationOf(t, s, sale.ID)
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if _, err := s.Open(t.Context(), incarnation, snapshot); err == nil {
+				won.Add(1)
+			} else {
+				wantCode(t, err, flashgate.CodeWrongState, "an opening that lost")
+			}
+		})
+	}
+	wg.Wait()
+	keys := raw.Keys(t.Context(), "flashgate:{"+string(sale.ID)+"}:*").Val()
+	if won.Load() != 1 || len(keys) != 2 {
+		t.Errorf("%d won and the keys are %v, want one and head and buyers", won.Load(), keys)
+	}
+}
+
+// TestOpenAcrossARestart: the server comes back between two steps, with all that was
+// staged.
+func TestOpenAcrossARestart(t *testing.T) {
+	t.Parallel()
+	server := serverstest.OwnRedis(t, servers.RedisConfig{Appendonly: "always"})
+	s := newStore(t, server.URL())
+	sale := newSale(20, 1)
+	snapshot := snapshotOf(sale, 2, 1, 19)
+	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(reservation(sale.ID, newUser(), 1), true)}
+	staging := stage(t, s, snapshot)
+	restart(t, server)
+	_, err := staging.Finish(t.Context())
+	wantCode(t, err, flashgate.CodeWrongState, "after the restart")
+	wantClosed(t, s, reservation(sale.ID, newUser(), 1), "after the restart")
+	open(t, s, snapshot)
 }
 
 // TestOpenInvalid: a sale id that could leave its keys.

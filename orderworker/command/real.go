@@ -22,6 +22,10 @@ type realBackends struct {
 
 // openReal dials nobody but the database, whose schema it brings up to date.
 func (c *cli) openReal(ctx context.Context, use use) (_ *backends, err error) {
+	bound, err := c.bound()
+	if err != nil {
+		return nil, err
+	}
 	b := &backends{real: &realBackends{}}
 	defer func() {
 		if err != nil {
@@ -45,7 +49,7 @@ func (c *cli) openReal(ctx context.Context, use use) (_ *backends, err error) {
 	b.Ledger, b.SaleStore, b.OrderStore, b.Stock, b.letters = r.database, r.database, r.database, r.gate, r.database
 	b.worker = worker.Config{Ledger: r.database, Gate: &worker.GateConfig{
 		Stock: r.gate, Log: r.database, Fences: r.database, Sales: r.database, Orders: r.database, Reconciliation: r.database,
-		Publisher: r.publisher, Events: r.database,
+		Publisher: r.publisher, Events: r.database, Bound: bound,
 	}}
 	if use == useQueue {
 		consumer, err := rabbitmq.OpenConsumer(rabbitmq.Config{URL: c.Getenv("AMQP_URL"), Logger: c.logger()})

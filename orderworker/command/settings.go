@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"flashgate"
@@ -112,6 +113,19 @@ func (c *cli) orderTTL() (time.Duration, error) {
 		return 0, flashgate.Invalid("command.orderTTL", "ORDER_TTL", "is %q; it must be a duration of at least 1s, such as 15m", text)
 	}
 	return d, nil
+}
+
+// bound reads SALE_BOUND; zero means the default.
+func (c *cli) bound() (int64, error) {
+	text := c.Getenv("SALE_BOUND")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 1 || n > flashgate.MaxStock {
+		return 0, flashgate.Invalid("command.bound", "SALE_BOUND", "is %q; it must be a number of units from 1 to %d", text, int64(flashgate.MaxStock))
+	}
+	return n, nil
 }
 
 // addr reads WORKER_ADDR.
