@@ -1,5 +1,9 @@
 -- In a statement that is used for many rows, one row's (?, …) or one IN (?) stands for
 -- as many as there are.
+--
+-- What locks rows by key says FORCE INDEX (PRIMARY). Left to itself the server may read
+-- a small table from end to end, or come by another index: then it locks, or waits for,
+-- rows of other sales, or locks in another order than a payment does.
 
 -- name: order
 SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders WHERE id = ?;
@@ -24,18 +28,20 @@ INSERT INTO orders (id, sale, user, units, price, status, reason, seq, created, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: order_pay
-UPDATE orders SET status = 'paid', updated = ? WHERE id = ? AND status = 'pending' AND expires > ?;
+UPDATE orders FORCE INDEX (PRIMARY) SET status = 'paid', updated = ?
+WHERE id = ? AND status = 'pending' AND expires > ?;
 
 -- name: orders_cancel
-UPDATE orders SET status = 'cancelled', reason = ?, updated = ? WHERE status = 'pending' AND id IN (?);
+UPDATE orders FORCE INDEX (PRIMARY) SET status = 'cancelled', reason = ?, updated = ?
+WHERE status = 'pending' AND id IN (?);
 
 -- name: orders_due
 SELECT id, sale FROM orders
 WHERE status = 'pending' AND expires <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) ORDER BY expires LIMIT ?;
 
 -- name: orders_due_lock
-SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders
-WHERE status = 'pending' AND expires <= ? AND id IN (?) FOR UPDATE;
+SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated
+FROM orders FORCE INDEX (PRIMARY) WHERE status = 'pending' AND expires <= ? AND id IN (?) FOR UPDATE;
 
 -- name: orders_next_expiry
 SELECT MIN(expires) FROM orders WHERE status = 'pending';
@@ -44,8 +50,8 @@ SELECT MIN(expires) FROM orders WHERE status = 'pending';
 INSERT INTO buyer (sale, user, taken) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE taken = taken + VALUES(taken);
 
 -- name: buyers_back
-UPDATE buyer b JOIN (SELECT sale, user, SUM(units) AS units FROM orders WHERE id IN (?) GROUP BY sale, user) o
-  ON o.sale = b.sale AND o.user = b.user
+UPDATE (SELECT sale, user, SUM(units) AS units FROM orders FORCE INDEX (PRIMARY) WHERE id IN (?) GROUP BY sale, user) o
+  STRAIGHT_JOIN buyer b FORCE INDEX (PRIMARY) ON b.sale = o.sale AND b.user = o.user
 SET b.taken = b.taken - o.units;
 
 -- name: dead_letter
@@ -71,7 +77,8 @@ DELETE FROM dead_letter WHERE id = ?;
 INSERT INTO event (kind, sale, order_id, user, units, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: events_lock
-SELECT id, kind, sale, order_id, user, units, seq, at FROM event ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED;
+SELECT id, kind, sale, order_id, user, units, seq, at
+FROM event FORCE INDEX (PRIMARY) ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED;
 
 -- name: events_drop
-DELETE FROM event WHERE id IN (?);
+DELETE FROM e USING event AS e FORCE INDEX (PRIMARY) WHERE e.id IN (?);

@@ -1,6 +1,9 @@
 -- name: now
 SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED);
 
+-- name: seq_now
+SELECT seq, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) FROM sale WHERE id = ?;
+
 -- name: sale
 SELECT id, goods, flash_price, starts, ends, per_user, seeded, stock_left, seq, epoch FROM sale WHERE id = ?;
 
@@ -40,7 +43,7 @@ SELECT fenced FROM sale WHERE id = ?;
 UPDATE sale SET epoch = epoch + 1 WHERE id = ? AND epoch = ?;
 
 -- name: snapshot_orders
-SELECT id, user, units, status FROM orders WHERE sale = ? ORDER BY seq, created;
+SELECT id, user, units, status FROM orders WHERE sale = ? ORDER BY seq, id;
 
 -- name: snapshot_dead
 SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE sale = ? ORDER BY created, id;
