@@ -137,7 +137,7 @@ func TestServices(t *testing.T) {
 	}
 
 	t.Log("what has died comes back at the same place, alone")
-	if err := before["rabbitmq"].Terminate(0); err != nil {
+	if err := before["rabbitmq"].Terminate(30 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := run(t, "status", "--dir", dir); err == nil {
