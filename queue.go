@@ -15,7 +15,7 @@ type Publisher interface {
 // Fencer is implemented by a Publisher whose queue is asynchronous to the gate.
 type Fencer interface {
 	// SendFence puts a marker behind everything that was published for the sale. It
-	// travels as the epoch of a message; see FenceOf for the number. The worker
+	// travels as the epoch of a message; see NewFence for the number. The worker
 	// records it only when every earlier delivery has been committed. Nil means that
 	// it is in the queue; after an error it may be.
 	SendFence(ctx context.Context, sale SaleID, fence uint64) error

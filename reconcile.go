@@ -2,6 +2,7 @@ package flashgate
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -134,11 +135,14 @@ type EventPublisher interface {
 
 // Fence numbers carry the epoch in their upper bits, so that a fence of a later
 // epoch is above all fences of an earlier one.
-const fenceBits = 20
+const fenceBits = 32
 
-// FenceOf is the fence that a reconciliation sends for its epoch.
+// FenceOf is below every fence of the epoch and above all fences of earlier ones.
 func FenceOf(epoch uint64) uint64 { return epoch << fenceBits }
 
-// FenceAfter is the next fence within an epoch, above everything recorded: the relay
-// sends it to learn whether what waits has been decided.
-func FenceAfter(epoch, recorded uint64) uint64 { return max(FenceOf(epoch), recorded) + 1 }
+// NewFence draws a number within an epoch, above everything recorded. It is drawn
+// from many, so that nobody takes another's fence, which was sent earlier, for the one
+// that it sent itself.
+func NewFence(epoch, recorded uint64) uint64 {
+	return max(FenceOf(epoch), recorded) + 1 + rand.Uint64N(1<<16)
+}

@@ -339,6 +339,8 @@ func openerConcurrentEpochs(t *testing.T, f GateFixture) {
 			wantCode(t, err, flashgate.CodeWrongState, "an opening that was too late")
 		}
 	})
+	_, err := f.Opener.Open(t.Context(), life, snapshotOf(sale, 3, 1, 1)) // one that was overtaken by all others
+	wantCode(t, err, flashgate.CodeWrongState, "a lower epoch after a higher one")
 	if v := view(t, f.Stock, sale.ID); v.Epoch != 5 || v.Applied != 3 || v.Free != 3 {
 		t.Errorf("the view is %+v, want epoch 5", v)
 	}

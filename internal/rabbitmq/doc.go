@@ -3,8 +3,10 @@
 // worker (flashgate.Consumer). Both are flashgate.Checkers.
 //
 // Opening dials nobody. The first call connects, and a lost connection is made again
-// for ever, with a growing wait. While there is none, Publish fails at once and
-// Receive waits.
+// for ever, with a growing wait. While there is none, Receive waits and Publish fails
+// at once. Publish also fails at once while the broker blocks publishers for want of
+// memory, and for the sales of a queue that confirms nothing, such as one without a
+// majority.
 //
 // What an error of Publish means:
 //

@@ -112,9 +112,18 @@ func (v *valve) set(shut bool) {
 }
 
 // A message whose write is blocked at its deadline never arrives, also when the way
-// is free again.
+// is free again: the publisher's own deadline, or the caller's, if that is sooner.
 func TestNothingArrivesLate(t *testing.T) {
 	t.Parallel()
+	for name, limit := range map[string]time.Duration{"publisher": 0, "caller": 150 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nothingArrivesLate(t, limit)
+		})
+	}
+}
+
+func nothingArrivesLate(t *testing.T, limit time.Duration) {
 	broker := serverstest.RabbitMQ(t)
 	cfg := config(t)
 	c := openConsumer(t, cfg)
@@ -131,15 +140,25 @@ func TestNothingArrivesLate(t *testing.T) {
 	body := []byte(strings.Repeat("x", 20<<10))
 	for range 200 {
 		wg.Go(func() {
-			if err := p.PublishRaw(t.Context(), sale, body); err == nil {
+			ctx, cancel := t.Context(), func() {}
+			if limit > 0 {
+				ctx, cancel = context.WithTimeout(ctx, limit)
+			}
+			defer cancel()
+			if err := p.PublishRaw(ctx, sale, body); err == nil {
 				t.Error("a message that nobody took was confirmed")
 			}
 		})
 	}
 	wg.Wait()
-	eventually(t, "the connection is given up", func() bool {
-		return flashgate.ErrorCode(p.Publish(t.Context(), message(sale))) == flashgate.CodeUnavailable
-	})
+	if limit > 0 {
+		// Later than the caller's deadline, and long before the publisher's.
+		<-time.After(limit)
+	} else {
+		eventually(t, "the connection is given up", func() bool {
+			return flashgate.ErrorCode(p.Publish(t.Context(), message(sale))) == flashgate.CodeUnavailable
+		})
+	}
 	v.set(false)
 	m := message(sale)
 	eventually(t, "publishing again", func() bool { return p.Publish(t.Context(), m) == nil })

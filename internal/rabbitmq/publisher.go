@@ -142,6 +142,7 @@ func (p *Publisher) publish(ctx context.Context, op string, begin time.Time, sal
 	deadline := begin.Add(p.settings.Timeout)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	deadline, _ = ctx.Deadline() // ours or the caller's, whichever is sooner
 	o, err := p.session(ctx, op)
 	if err != nil {
 		return err
@@ -158,8 +159,7 @@ func (p *Publisher) publish(ctx context.Context, op string, begin time.Time, sal
 	if err := o.orders[i].hand(ctx, j); err != nil {
 		return err
 	}
-	sooner, _ := ctx.Deadline() // ours or the caller's
-	return within(context.WithoutCancel(ctx), sooner, j.wait)
+	return within(context.WithoutCancel(ctx), deadline, j.wait)
 }
 
 // session returns the connection, if there is one or the first is being made.

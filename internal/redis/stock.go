@@ -38,7 +38,9 @@ var outcomes = map[byte]flashgate.Outcome{
 var ErrNotReserved = errors.New("nothing was reserved")
 
 // Reserve decides the batch by one script, however large it is. An accepted one is
-// in the outbox, so it never answers OutcomeAccepted for a new one.
+// in the outbox, so it never answers OutcomeAccepted for a new one. OutcomeUnset is
+// the answer where a connection broke and the second try refused: the first may still
+// be granted.
 func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
 	const op = "redis.Reserve"
 	for _, r := range rs {
@@ -56,7 +58,7 @@ func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashga
 	for _, r := range rs {
 		args = append(args, string(r.Order), string(r.User), r.Units, r.At)
 	}
-	reply, err := s.reserve(ctx, sale, args)
+	reply, again, err := s.reserve(ctx, sale, args)
 	if err != nil {
 		return nil, unavailable(op, err)
 	}
@@ -67,7 +69,11 @@ func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashga
 		}
 		return out, nil
 	}
-	return readReserved(op, len(rs), reply)
+	out, err := readReserved(op, len(rs), reply)
+	if err == nil && again {
+		afterBroken(out)
+	}
+	return out, err
 }
 
 // reserve sends the batch, and once more after a connection broke: the ids that were
@@ -76,24 +82,36 @@ func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashga
 // the second: neither that it could not be sent nor that the sale is closed, by a
 // restart in between, means that the first has reserved nothing. go-redis, which would
 // repeat as well, hides that there was a first.
-func (s *Store) reserve(ctx context.Context, sale flashgate.SaleID, args []any) (any, error) {
+func (s *Store) reserve(ctx context.Context, sale flashgate.SaleID, args []any) (reply any, again bool, err error) {
 	send := func() (any, error) {
 		return reserveScript.run(ctx, onceScripter{s.client}, saleKeys(sale), args...).Result()
 	}
 	reply, first := send()
 	switch {
 	case first == nil:
-		return reply, nil
+		return reply, false, nil
 	case notReserved(first):
-		return nil, errors.Join(ErrNotReserved, first)
+		return nil, false, errors.Join(ErrNotReserved, first)
 	case !broken(first):
-		return nil, first
+		return nil, false, first
 	}
 	reply, second := send()
 	if second == nil && reply != replyClosed {
-		return reply, nil
+		return reply, true, nil
 	}
-	return nil, fmt.Errorf("%w, and then %v", first, second) // not %w: it would look like the only try
+	return nil, true, fmt.Errorf("%w, and then %v", first, second) // not %w: it would look like the only try
+}
+
+// afterBroken keeps of a second try's answers what is true of both tries. A refusal is
+// not: the first try may still be on its way to the server, and be granted there.
+func afterBroken(out []flashgate.Reserved) {
+	for i, o := range out {
+		switch o.Outcome {
+		case flashgate.OutcomeAccepted, flashgate.OutcomePublish, flashgate.OutcomeConflict:
+		default:
+			out[i] = flashgate.Reserved{}
+		}
+	}
 }
 
 // refusals are what a server says that refused a script before its first write.

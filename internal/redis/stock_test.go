@@ -282,6 +282,24 @@ func TestALostReplyIsNotAFailure(t *testing.T) {
 	wantOutbox(t, s, sale.ID, 4, "after it")
 }
 
+// TestARefusalAfterALostReply: the first try may still be on its way, so that the
+// second is refused says nothing.
+func TestARefusalAfterALostReply(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, serverstest.Redis(t).Addr())
+	s := newStore(t, p.URL())
+	sale := newSale(1, 1)
+	openSale(t, s, sale)
+	rs := reservations(sale.ID, 3)
+	wantOutcome(t, s, flashgate.OutcomePublish, "the only unit", rs[0])
+	wantOutcome(t, s, flashgate.OutcomeSoldOut, "with its reply", rs[1])
+	p.CutReply()
+	out, err := s.Reserve(t.Context(), sale.ID, []flashgate.Reservation{rs[0], rs[2]})
+	if err != nil || out[0].Outcome != flashgate.OutcomePublish || out[1].Outcome != flashgate.OutcomeUnset {
+		t.Errorf("after a lost reply: %+v, %v; want the held one recognised and the other without an answer", out, err)
+	}
+}
+
 // TestWhatTheSecondTrySays: after a reply was lost, neither a server that is gone nor
 // a sale that has closed since means that nothing was reserved.
 func TestWhatTheSecondTrySays(t *testing.T) {

@@ -196,10 +196,7 @@ func (k *keeper) drain(ctx context.Context, a *reconciliation) error {
 	if err != nil {
 		return err
 	}
-	number := flashgate.FenceOf(a.epoch)
-	if recorded >= number {
-		number = flashgate.FenceAfter(a.epoch, recorded) // another attempt at this epoch came as far
-	}
+	number := flashgate.NewFence(a.epoch, recorded)
 	var again time.Time
 	wait := firstFence
 	for ctx.Err() == nil {

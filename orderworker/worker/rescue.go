@@ -109,7 +109,7 @@ func (k *keeper) fenceIn(ctx context.Context, id flashgate.SaleID, s *rescue, ep
 		return nil
 	}
 	if f.number == 0 {
-		*f = fence{epoch: epoch, number: flashgate.FenceAfter(epoch, fenced), ids: map[flashgate.OrderID]struct{}{}}
+		*f = fence{epoch: epoch, number: flashgate.NewFence(epoch, fenced), ids: map[flashgate.OrderID]struct{}{}}
 		for _, o := range undecided {
 			f.ids[o] = struct{}{}
 		}
