@@ -11,7 +11,8 @@
 //   - Every case opens a fixture of its own and runs in parallel with the others.
 //     Sales, users, orders, keys and mobile numbers are drawn at random, so the
 //     fixtures of one backend may share its data, except for Queue and Fencer
-//     (each fixture a queue of its own) and Pages (ClearPages clears all).
+//     (each fixture a queue of its own), Events (a database of its own, whose events
+//     nobody else delivers) and Pages (ClearPages clears all).
 //   - Clocks are the backend's own: what expires has a short time to live and is
 //     polled until a deadline.
 //   - Whether Reserve answers OutcomeAccepted or OutcomePublish, and whether gate

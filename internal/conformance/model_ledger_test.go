@@ -21,6 +21,9 @@ type database struct {
 	log    map[flashgate.SaleID][]flashgate.LogEntry
 	dead   []flashgate.DeadLetter
 	fences map[flashgate.SaleID]uint64
+	audits []flashgate.Audit
+	events []outgoing
+	event  uint64 // number of the newest
 }
 
 func newDatabase() *database {
@@ -37,7 +40,11 @@ func changeOf(kind flashgate.ChangeKind, r flashgate.Reservation) flashgate.Chan
 // tell writes the next entry of the sale's log.
 func (db *database) tell(s *flashgate.Sale, cs ...flashgate.Change) {
 	s.Seq++
-	e := flashgate.LogEntry{Sale: s.ID, Epoch: s.Epoch, Seq: s.Seq, LeftAfter: s.StockLeft, Changes: cs}
+	epoch := s.Epoch
+	if planted("log: the epoch stays") {
+		epoch = 1
+	}
+	e := flashgate.LogEntry{Sale: s.ID, Epoch: epoch, Seq: s.Seq, LeftAfter: s.StockLeft, Changes: cs}
 	if len(cs) > 0 && cs[len(cs)-1].Kind == flashgate.ChangeWindow {
 		e.Starts, e.Ends = s.Starts, s.Ends
 	}
@@ -129,7 +136,11 @@ func (b *batch) one(r flashgate.Reservation) flashgate.Decision {
 	}
 	b.sale.StockLeft -= int64(r.Units)
 	b.take(b.id, r.User, r.Units)
-	return b.write(r, flashgate.StatusPending, "")
+	d := b.write(r, flashgate.StatusPending, "")
+	if b.sale.StockLeft == 0 {
+		b.happened(flashgate.EventSoldOut, flashgate.Order{Sale: b.id, Seq: b.seq})
+	}
+	return d
 }
 
 func (b *batch) write(r flashgate.Reservation, status flashgate.Status, reason string) flashgate.Decision {
@@ -144,6 +155,14 @@ func (b *batch) write(r flashgate.Reservation, status flashgate.Status, reason s
 	}
 	b.orders[r.Order] = o
 	b.changes = append(b.changes, changeOf(kind, r))
+	if status == flashgate.StatusRejected {
+		b.happened(flashgate.EventRejected, o)
+		if b.sale != nil && b.sale.StockLeft == 0 && planted("events: sold out again") {
+			b.happened(flashgate.EventSoldOut, flashgate.Order{Sale: b.id, Seq: b.seq})
+		}
+	} else {
+		b.happened(flashgate.EventPlaced, o)
+	}
 	if planted("decide: seq for each row") {
 		b.tell(b.sale, b.changes...)
 		b.changes, b.seq = nil, b.seq+1
@@ -210,6 +229,11 @@ func (db *database) giveBack(id flashgate.OrderID, reason string) {
 	o.Status, o.Reason, o.Updated = flashgate.StatusCancelled, reason, dbNow()
 	db.orders[id] = o
 	s := db.sales[o.Sale]
+	if reason != flashgate.ReasonExpired || !planted("events: an expiry is not told") {
+		told := o
+		told.Seq = s.Seq + 1
+		db.happened(flashgate.EventCancelled, told)
+	}
 	if !(reason == flashgate.ReasonExpired && planted("expire: keeps the units")) {
 		s.StockLeft += int64(o.Units)
 	}

@@ -89,6 +89,9 @@ func (db *database) Pay(ctx context.Context, id flashgate.OrderID, user flashgat
 	defer db.mu.Unlock()
 	o, err := db.own(ctx, id, user)
 	if err != nil || o.Status == flashgate.StatusPaid && !planted("pay: not idempotent") {
+		if err == nil && planted("events: paid again") {
+			db.happened(flashgate.EventPaid, o)
+		}
 		return o, err
 	}
 	late := !o.Expires.After(time.Now()) && !planted("pay: late")
@@ -97,6 +100,9 @@ func (db *database) Pay(ctx context.Context, id flashgate.OrderID, user flashgat
 	}
 	o.Status, o.Reason = flashgate.StatusPaid, ""
 	db.orders[id] = o
+	told := o
+	told.Seq = db.sales[o.Sale].Seq
+	db.happened(flashgate.EventPaid, told)
 	return o, nil
 }
 
@@ -181,6 +187,9 @@ func (db *database) ChangeSale(ctx context.Context, id flashgate.SaleID, c flash
 				s.StockLeft += c.Restock
 			}
 			db.tell(s, flashgate.Change{Kind: flashgate.ChangeRestock, Units: c.Restock})
+			if !planted("events: a restock is not told") {
+				db.happened(flashgate.EventRestocked, flashgate.Order{Sale: id, Units: int(c.Restock), Seq: s.Seq})
+			}
 		}
 	}
 	if planted("change: restocked before it is refused") {

@@ -116,6 +116,9 @@ func (s system) crash() system {
 	if planted("database: not durable") {
 		s.db = newDatabase()
 	}
+	if planted("events: not durable") {
+		s.db.events = nil
+	}
 	return s
 }
 
@@ -143,6 +146,16 @@ func logFixture(s system) conformance.ChangeLogFixture {
 func fenceFixture(s system) conformance.FenceFixture {
 	return conformance.FenceFixture{Fences: s.db, Sale: s.sale,
 		Reopen: func(testing.TB) conformance.FenceFixture { return fenceFixture(s.crash()) }}
+}
+
+func reconciliationFixture(s system) conformance.ReconciliationFixture {
+	return conformance.ReconciliationFixture{Database: s.database(), Log: s.db, Reconciliation: s.db,
+		Reopen: func(testing.TB) conformance.ReconciliationFixture { return reconciliationFixture(s.crash()) }}
+}
+
+func eventsFixture(s system) conformance.EventsFixture {
+	return conformance.EventsFixture{Database: s.database(), Events: s.db,
+		Reopen: func(testing.TB) conformance.EventsFixture { return eventsFixture(s.crash()) }}
 }
 
 func queueFixture(s system) conformance.QueueFixture {
@@ -207,6 +220,12 @@ func TestSuites(t *testing.T) {
 		},
 		"Fence": func(t *testing.T) {
 			conformance.Fence(t, func(*testing.T) conformance.FenceFixture { return fenceFixture(newSystem()) })
+		},
+		"Reconciliation": func(t *testing.T) {
+			conformance.Reconciliation(t, func(*testing.T) conformance.ReconciliationFixture { return reconciliationFixture(newSystem()) })
+		},
+		"Events": func(t *testing.T) {
+			conformance.Events(t, func(*testing.T) conformance.EventsFixture { return eventsFixture(newSystem()) })
 		},
 		"Queue": func(t *testing.T) {
 			conformance.Queue(t, func(*testing.T) conformance.QueueFixture { return queueFixture(newSystem()) })

@@ -100,6 +100,17 @@ func fenceFixture(o opened) conformance.FenceFixture {
 	}}
 }
 
+func reconciliationFixture(o opened) conformance.ReconciliationFixture {
+	return conformance.ReconciliationFixture{Database: o.database(), Log: o, Reconciliation: o,
+		Reopen: func(t testing.TB) conformance.ReconciliationFixture { return reconciliationFixture(o.reopen(t)) }}
+}
+
+func eventsFixture(o opened) conformance.EventsFixture {
+	return conformance.EventsFixture{Database: o.database(), Events: o, Reopen: func(t testing.TB) conformance.EventsFixture {
+		return eventsFixture(o.reopen(t))
+	}}
+}
+
 func usersFixture(o opened) conformance.UsersFixture {
 	return conformance.UsersFixture{Users: o, Reopen: func(t testing.TB) conformance.UsersFixture { return usersFixture(o.reopen(t)) }}
 }
@@ -125,3 +136,18 @@ func TestChangeLog(t *testing.T)   { t.Parallel(); conformance.ChangeLog(t, on(l
 func TestFence(t *testing.T)       { t.Parallel(); conformance.Fence(t, on(fenceFixture)) }
 func TestUsers(t *testing.T)       { t.Parallel(); conformance.Users(t, on(usersFixture)) }
 func TestGoods(t *testing.T)       { t.Parallel(); conformance.Goods(t, on(goodsFixture)) }
+
+func TestReconciliation(t *testing.T) {
+	t.Parallel()
+	conformance.Reconciliation(t, on(reconciliationFixture))
+}
+
+// Each case has a database of its own.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	conformance.Events(t, func(t *testing.T) conformance.EventsFixture {
+		t.Helper()
+		dsn := serverstest.Database(t)
+		return eventsFixture(opened{openStore(t, dsn), dsn})
+	})
+}

@@ -3,8 +3,8 @@
 // users and goods. Open gives a Store that fills those ports of package flashgate.
 //
 // The SQL is in sql/: the schema as migrations, the statements by name. It suits MySQL
-// 8.0 and MariaDB 10.6 and later. It was run on MariaDB 10.11; a test parses it by the
-// grammar of MySQL 8.
+// 8.0.16 and MariaDB 10.6 and later. It was run on MariaDB 10.11; a test parses it by
+// the grammar of MySQL 8.
 //
 // Isolation is READ COMMITTED. Every transaction that changes a sale locks the sale's
 // row first, and then orders, buyers and the rest; so writers of one sale follow one

@@ -33,7 +33,7 @@ func (s *Store) Deliver(ctx context.Context, max int, send func(context.Context,
 		for i, e := range es {
 			ids[i] = e.ID
 		}
-		_, err = t.exec(lists("events_drop", len(ids)), ids...)
+		_, err = t.exec(union("events_drop", len(ids)), ids...)
 		return len(es), err
 	})
 }

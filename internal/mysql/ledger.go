@@ -14,8 +14,9 @@ import (
 // maxID is the longest id that a row can have.
 const maxID = 128
 
-// Decide decides a batch in six round trips at most, however large it is: begin, lock
-// the sale, read what is known, and write in as many statements as there are tables.
+// Decide decides a batch in as many round trips as there are tables, however large it
+// is: begin, lock the sale, read what is known, write each table with one statement,
+// commit.
 func (s *Store) Decide(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation, ttl time.Duration) ([]flashgate.Decision, error) {
 	const op = "mysql.Decide"
 	for _, r := range rs {
@@ -209,7 +210,7 @@ func (s *Store) DeadLetter(ctx context.Context, d flashgate.DeadLetter) error {
 		if err := t.row("now").Scan(&at); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, t.insert("dead_letters_put", [][]any{{d.Order, d.Sale, d.Record, d.Reason, d.Detail, at}})
+		return struct{}{}, t.insert("dead_letters_put", [][]any{{d.Order, d.Sale, d.Record, d.Reason, forPeople(d.Detail), at}})
 	})
 	return err
 }

@@ -15,9 +15,10 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// migrationLock is held by the process that migrates.
+// The lock is held by the process that migrates. Its name is the server's, not the
+// database's, and has 64 bytes at most.
 const (
-	migrationLock        = "flashgate migration"
+	migrationLock        = "CONCAT('flashgate ', SHA1(DATABASE()))"
 	migrationLockSeconds = 60
 )
 
@@ -54,13 +55,17 @@ func SchemaVersion() int64 {
 // CodeWrongState and is left alone.
 func (s *Store) Migrate(ctx context.Context) (err error) {
 	const op = "mysql.Migrate"
-	conn, err := s.db.Conn(ctx)
+	// Waiting for another process, and changing a large table, take longer than any read
+	// of the pool may.
+	db := sql.OpenDB(s.patient)
+	defer db.Close()
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return failure(op, err)
 	}
 	defer conn.Close()
 	var got sql.NullInt64
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", migrationLock, migrationLockSeconds).Scan(&got); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+migrationLock+", ?)", migrationLockSeconds).Scan(&got); err != nil {
 		return failure(op, err)
 	}
 	if got.Int64 != 1 {
@@ -69,15 +74,15 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	}
 	defer func() {
 		// The lock ends with its connection at the latest.
-		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", migrationLock)
+		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+migrationLock+")")
 		err = errors.Join(err, failure(op, unlock))
 	}()
-	if v, err := s.version(ctx); err != nil {
+	if v, err := version(ctx, db); err != nil {
 		return failure(op, err)
 	} else if v > SchemaVersion() {
 		return newer(op, v)
 	}
-	provider, err := goose.NewProvider(goose.DialectMySQL, s.db, migrations(), goose.WithVerbose(false))
+	provider, err := goose.NewProvider(goose.DialectMySQL, db, migrations(), goose.WithVerbose(false))
 	if err != nil {
 		return &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
 	}
@@ -86,9 +91,9 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 }
 
 // version is that of the schema; zero when there is none.
-func (s *Store) version(ctx context.Context) (int64, error) {
+func version(ctx context.Context, db *sql.DB) (int64, error) {
 	var v sql.NullInt64
-	err := s.db.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied = 1").Scan(&v)
+	err := db.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied = 1").Scan(&v)
 	if e, ok := errors.AsType[*driversql.MySQLError](err); ok && e.Number == 1146 { // no such table
 		return 0, nil
 	}
@@ -97,7 +102,7 @@ func (s *Store) version(ctx context.Context) (int64, error) {
 
 func (s *Store) checkSchema(ctx context.Context) error {
 	const op = "mysql.Check"
-	v, err := s.version(ctx)
+	v, err := version(ctx, s.db)
 	switch want := SchemaVersion(); {
 	case err != nil:
 		return failure(op, err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"flashgate"
 	"flashgate/internal/mysql"
@@ -99,5 +100,51 @@ func TestAway(t *testing.T) {
 		if err := call(t.Context()); flashgate.ErrorCode(err) != flashgate.CodeUnavailable {
 			t.Errorf("%s: %v, want unavailable", name, err)
 		}
+	}
+}
+
+// A server that dies during the first migration leaves a part of the tables. The next
+// start makes the rest.
+func TestMigrateAfterHalf(t *testing.T) {
+	t.Parallel()
+	dsn := serverstest.Database(t)
+	s := openStore(t, dsn)
+	db := plain(t, dsn)
+	exec(t, db, "DROP TABLE users, audit, event")
+	exec(t, db, "DELETE FROM goose_db_version WHERE version_id > 0")
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Audit(t.Context(), flashgate.Audit{Sale: "1", Action: "test"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Waiting for another process takes longer than a read of the pool may.
+func TestMigrateWaits(t *testing.T) {
+	t.Parallel()
+	dsn := serverstest.Database(t)
+	conn, err := plain(t, dsn).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const lock = "CONCAT('flashgate ', SHA1(DATABASE()))"
+	if _, err := conn.ExecContext(t.Context(), "DO GET_LOCK("+lock+", 10)"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	s := openOnly(t, dsn+"&readTimeout=200ms")
+	go func() { done <- s.Migrate(t.Context()) }()
+	select {
+	case err := <-done:
+		t.Fatalf("Migrate did not wait: %v", err)
+	case <-time.After(time.Second):
+	}
+	if _, err := conn.ExecContext(t.Context(), "DO RELEASE_LOCK("+lock+")"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Migrate after a wait: %v", err)
 	}
 }

@@ -103,7 +103,8 @@ func (t *txn) own(op string, id flashgate.OrderID, user flashgate.UserID) (flash
 	return o, err
 }
 
-// Pay locks the order and nothing else: the stock does not change.
+// Pay locks the order and nothing else: the stock does not change. What it reads of the
+// sale, for the event, it reads without a lock.
 func (s *Store) Pay(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
 	const op = "mysql.Pay"
 	return write(ctx, s, op, repeatable, func(t *txn) (flashgate.Order, error) {
@@ -111,8 +112,8 @@ func (s *Store) Pay(ctx context.Context, id flashgate.OrderID, user flashgate.Us
 		if err != nil || o.Status == flashgate.StatusPaid {
 			return o, err
 		}
-		l := locked{Sale: flashgate.Sale{ID: o.Sale, Seq: o.Seq}}
-		if err := t.row("now").Scan(&l.at); err != nil {
+		l := locked{Sale: flashgate.Sale{ID: o.Sale}}
+		if err := t.row("seq_now", o.Sale).Scan(&l.Seq, &l.at); err != nil {
 			return o, err
 		}
 		n, err := t.exec(query("order_pay"), l.at, id, l.at)

@@ -46,6 +46,8 @@ var (
 	oneList = regexp.MustCompile(`IN \(\?\)`)
 )
 
+const oneMore = " UNION ALL SELECT ?"
+
 // manyRows is an INSERT for n rows.
 func manyRows(name string, n int) string {
 	q := query(name)
@@ -55,6 +57,15 @@ func manyRows(name string, n int) string {
 	}
 	row := q[at[2]:at[3]]
 	return q[:at[2]] + row + strings.Repeat(", "+row, n-1) + q[at[3]:]
+}
+
+// union is a statement that names n values.
+func union(name string, n int) string {
+	before, after, ok := strings.Cut(query(name), oneMore)
+	if !ok {
+		panic("mysql: statement " + name + " has no union")
+	}
+	return before + strings.Repeat(oneMore, n) + after
 }
 
 // lists is a statement whose lists IN (?) have as many places as given, in order. An

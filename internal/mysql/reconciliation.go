@@ -25,30 +25,22 @@ func (s *Store) RaiseEpoch(ctx context.Context, sale flashgate.SaleID, from uint
 }
 
 // Snapshot reads everything in one consistent view of the database, at REPEATABLE
-// READ.
+// READ: the one that the first statement sees.
 func (s *Store) Snapshot(ctx context.Context, sale flashgate.SaleID) (out flashgate.Snapshot, err error) {
 	const op = "mysql.Snapshot"
-	conn, err := s.db.Conn(ctx)
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return out, failure(op, err)
 	}
-	defer conn.Close()
-	for _, text := range []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT"} {
-		if _, err := conn.ExecContext(ctx, text); err != nil {
-			return out, failure(op, err)
-		}
-	}
-	// Nothing was written. If it does not get through, the connection is of no use and
-	// the server ends the view with it.
-	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") }()
-	out.Sale, err = scanSale(conn.QueryRowContext(ctx, query("sale"), sale))
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	out.Sale, err = scanSale(tx.QueryRowContext(ctx, query("sale"), sale))
 	if errors.Is(err, sql.ErrNoRows) {
 		return out, notFound(op, "sale")
 	}
 	if err != nil {
 		return out, failure(op, err)
 	}
-	out.Orders, err = collect(ctx, conn, func(r scanner) (o flashgate.SnapshotOrder, err error) {
+	out.Orders, err = collect(ctx, tx, func(r scanner) (o flashgate.SnapshotOrder, err error) {
 		var status flashgate.Status
 		err = r.Scan(&o.Order, &o.User, &o.Units, &status)
 		o.Live = status.Live()
@@ -57,7 +49,7 @@ func (s *Store) Snapshot(ctx context.Context, sale flashgate.SaleID) (out flashg
 	if err != nil {
 		return out, failure(op, err)
 	}
-	letters, err := collect(ctx, conn, scanDeadLetter, query("snapshot_dead"), sale)
+	letters, err := collect(ctx, tx, scanDeadLetter, query("snapshot_dead"), sale)
 	for _, d := range letters {
 		if _, ok := readable(d); ok {
 			out.Dead = append(out.Dead, d.Order)
@@ -66,16 +58,9 @@ func (s *Store) Snapshot(ctx context.Context, sale flashgate.SaleID) (out flashg
 	return out, failure(op, err)
 }
 
-// maxDetail is what a TEXT takes, and more than anybody reads.
-const maxDetail = 8 << 10
-
 // Audit writes one row.
 func (s *Store) Audit(ctx context.Context, a flashgate.Audit) error {
-	detail := a.Detail
-	if len(detail) > maxDetail {
-		detail = detail[:maxDetail]
-	}
-	_, err := s.db.ExecContext(ctx, query("audit_put"), a.Sale, a.Epoch, a.Action, detail)
+	_, err := s.db.ExecContext(ctx, query("audit_put"), a.Sale, a.Epoch, a.Action, forPeople(a.Detail))
 	return failure("mysql.Audit", err)
 }
 

@@ -49,7 +49,7 @@ func (s *Store) CreateSale(ctx context.Context, sale flashgate.Sale) error {
 func (s *Store) Sale(ctx context.Context, id flashgate.SaleID) (flashgate.Sale, error) {
 	const op = "mysql.Sale"
 	sale, err := scanSale(s.db.QueryRowContext(ctx, query("sale"), id))
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && sale.ID != id {
 		return flashgate.Sale{}, notFound(op, "sale")
 	}
 	return sale, failure(op, err)
@@ -71,6 +71,9 @@ type locked struct {
 // sql.ErrNoRows for an unknown one.
 func (t *txn) lock(id flashgate.SaleID) (l locked, err error) {
 	l.Sale, err = scanSaleAnd(t.row("sale_lock", id), &l.at)
+	if err == nil && l.ID != id {
+		return locked{}, sql.ErrNoRows
+	}
 	return l, err
 }
 

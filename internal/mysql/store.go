@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,9 @@ import (
 type Config struct {
 	// DSN in the form of go-sql-driver, user:password@tcp(host:3306)/database, with its
 	// parameters (tls and others). What the adapter depends on is set whatever the DSN
-	// says: the character set, the time zone, the isolation, and that statements are
-	// interpolated by the driver, which saves a round trip for each.
+	// says: the character set, the time zone, the isolation, the strict mode, how long a
+	// lock is waited for (half of readTimeout), and that statements are interpolated by
+	// the driver, which saves a round trip for each.
 	DSN string
 
 	// MaxOpenConns bounds the connections; default 16.
@@ -35,8 +37,9 @@ const defaultTimeout = 5 * time.Second
 // Store is a pool of connections. It is safe for concurrent use, and any number of
 // processes may work on the same database.
 type Store struct {
-	db     *sql.DB
-	schema atomic.Bool // the schema was seen to be the one of this program
+	db      *sql.DB
+	patient driver.Connector // without a bound on reads, for migrations
+	schema  atomic.Bool      // the schema was seen to be the one of this program
 }
 
 // Open checks the DSN and dials nobody: a server that is away shows in the first
@@ -57,7 +60,12 @@ func Open(cfg Config) (*Store, error) {
 	}
 	// Every error is returned as well, so what the driver prints is said twice.
 	dsn.Logger = log.New(io.Discard, "", 0)
-	connector, err := driversql.NewConnector(dsn)
+	connector, err := newSession(dsn)
+	if err != nil {
+		return nil, flashgate.Invalid(op, "dsn", "is not usable: check its parameters")
+	}
+	dsn.ReadTimeout = 0
+	patient, err := newSession(dsn)
 	if err != nil {
 		return nil, flashgate.Invalid(op, "dsn", "is not usable: check its parameters")
 	}
@@ -65,23 +73,44 @@ func Open(cfg Config) (*Store, error) {
 	if n <= 0 {
 		n = 16
 	}
-	db := sql.OpenDB(session{connector})
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	return &Store{db: db}, nil
+	return &Store{db: db, patient: patient}, nil
 }
 
 // session prepares each connection. The statements are those that MySQL and MariaDB
-// both know; the variables behind them have different names.
-type session struct{ driver.Connector }
+// both know; the variables behind the isolation have different names.
+type session struct {
+	driver.Connector
+	prepare [2]string
+}
+
+// strict makes the server refuse what does not fit, where the operator has made it cut
+// it off instead.
+const strict = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
+
+func newSession(dsn *driversql.Config) (session, error) {
+	c, err := driversql.NewConnector(dsn)
+	// Who waits for a lock gives up before the driver does: a connection that the
+	// driver has left goes on waiting at the server, and keeps the locks that it has.
+	wait := max(1, int(dsn.ReadTimeout.Seconds()/2))
+	if dsn.ReadTimeout == 0 {
+		wait = 50 // the server's default
+	}
+	return session{c, [2]string{
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		fmt.Sprintf("SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = '%s', innodb_lock_wait_timeout = %d", strict, wait),
+	}}, err
+}
 
 func (s session) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := s.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, text := range []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET time_zone = '+00:00'"} {
+	for _, text := range s.prepare {
 		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}
@@ -165,4 +194,13 @@ func values[T any](vs []T) []any {
 		out[i] = v
 	}
 	return out
+}
+
+// maxText is what a TEXT takes, and more than anybody reads.
+const maxText = 8 << 10
+
+// forPeople cuts a text off at its end, and takes out what the server does not take as
+// UTF-8.
+func forPeople(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), maxText)], "")
 }

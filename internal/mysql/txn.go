@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"flashgate"
+
 	driversql "github.com/go-sql-driver/mysql"
 )
 
@@ -79,8 +81,9 @@ func (t *txn) exec(text string, args ...any) (int64, error) {
 	return r.RowsAffected()
 }
 
-// rowsAtOnce bounds the rows of one INSERT.
-const rowsAtOnce = 1000
+// rowsAtOnce bounds the rows of one INSERT: those of a full batch in one, which is half
+// a megabyte, where the servers take 16 or more.
+const rowsAtOnce = 2 * flashgate.MaxMessageReservations
 
 // insert writes rows of equal width.
 func (t *txn) insert(name string, rows [][]any) error {
@@ -98,25 +101,36 @@ func (t *txn) insert(name string, rows [][]any) error {
 	return nil
 }
 
-// again reports whether the same transaction may succeed on a second try.
+// again reports whether the same transaction may succeed on a second try. A duplicate
+// key is a row that another transaction wrote after this one had looked: the next try
+// sees it. (Where a duplicate is the answer, it is no longer an error of the server
+// here.)
 func again(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, driversql.ErrInvalidConn) {
 		return true
 	}
 	e, ok := errors.AsType[*driversql.MySQLError](err)
-	return ok && (e.Number == 1213 || e.Number == 1205)
+	return ok && (e.Number == 1213 || e.Number == 1205 || e.Number == 1062)
 }
 
-// passes reports whether an error of the server is about its state and not about the
-// statement: lock wait and deadlock, too many connections, shutting down, killed,
-// read-only after a fail-over.
+// passes reports whether an error of the server is about its state, which passes or is
+// put right by an operator, and not about the statement. A worker repeats such a call;
+// what is refused for good it keeps as a dead letter.
 func passes(e *driversql.MySQLError) bool {
 	switch e.Number {
-	case 1205, 1213, 1040, 1203, 1053, 1077, 1079, 1152, 1159, 1161, 1290, 1317, 1792, 1836, 1927, 3024, 4031:
-		return true
+	case 1205, 1213, 1206: // lock wait, deadlock, no memory for locks
+	case 1040, 1203, 1226, 1129: // too many connections, too many errors of this host
+	case 1044, 1045, 1049, 1142, 1146: // no access, no database, no right to a table, no table: wrong password, no schema yet
+	case 1021, 1030, 1037, 1041, 1114, 1135: // disk full, storage engine, out of memory, table full, no thread
+	case 1047, 1053, 1077, 1079: // a node outside its cluster, shutting down
+	case 1152, 1158, 1159, 1160, 1161: // net
+	case 1180: // commit
+	case 1290, 1792, 1836, 3032, 3100: // read-only or offline, as after a fail-over
+	case 1317, 1927, 1969, 3024, 3169, 4031: // interrupted, killed, too slow, idle too long
 	default:
 		return false
 	}
+	return true
 }
 
 // pause waits for d, of which a random half is taken off.

@@ -1,9 +1,10 @@
--- In a statement that is used for many rows, one row's (?, …) or one IN (?) stands for
--- as many as there are.
+-- In a statement that is used for many rows, one row's (?, …), one IN (?) or one
+-- UNION ALL SELECT ? stands for as many as there are.
 --
--- What locks rows by key says FORCE INDEX (PRIMARY). Left to itself the server may read
--- a small table from end to end, or come by another index: then it locks, or waits for,
--- rows of other sales, or locks in another order than a payment does.
+-- What locks rows by key says FORCE INDEX (PRIMARY) or STRAIGHT_JOIN. Left to itself the
+-- server may read a small table from end to end, or come by another index: then it
+-- locks, or waits for, rows of other sales and callers, or locks in another order than
+-- a payment does.
 
 -- name: order
 SELECT id, sale, user, units, price, status, reason, seq, created, expires, updated FROM orders WHERE id = ?;
@@ -54,9 +55,6 @@ UPDATE (SELECT sale, user, SUM(units) AS units FROM orders FORCE INDEX (PRIMARY)
   STRAIGHT_JOIN buyer b FORCE INDEX (PRIMARY) ON b.sale = o.sale AND b.user = o.user
 SET b.taken = b.taken - o.units;
 
--- name: dead_letter
-SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id = ?;
-
 -- name: dead_letter_lock
 SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id = ? FOR UPDATE;
 
@@ -81,4 +79,4 @@ SELECT id, kind, sale, order_id, user, units, seq, at
 FROM event FORCE INDEX (PRIMARY) ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED;
 
 -- name: events_drop
-DELETE FROM e USING event AS e FORCE INDEX (PRIMARY) WHERE e.id IN (?);
+DELETE e FROM (SELECT 0 AS id UNION ALL SELECT ?) k STRAIGHT_JOIN event e FORCE INDEX (PRIMARY) ON e.id = k.id;

@@ -1,8 +1,10 @@
 -- Times are Unix milliseconds by the database's clock, money is in minor units. Ids
--- are compared byte by byte: they are base64url, where case matters.
+-- are compared byte by byte: they are base64url, where case matters. IF NOT EXISTS,
+-- because no transaction holds these statements together: a server that dies between
+-- two of them leaves some of the tables, and the next start makes the others.
 
 -- +goose Up
-CREATE TABLE sale (
+CREATE TABLE IF NOT EXISTS sale (
   id          VARCHAR(32)  NOT NULL PRIMARY KEY,
   goods       VARCHAR(128) NOT NULL,
   flash_price BIGINT       NOT NULL CHECK (flash_price >= 0),
@@ -16,7 +18,7 @@ CREATE TABLE sale (
   fenced      BIGINT       NOT NULL DEFAULT 0 -- the highest fence that came through the queue
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE orders (
+CREATE TABLE IF NOT EXISTS orders (
   id      VARCHAR(128) NOT NULL PRIMARY KEY,
   sale    VARCHAR(32)  NOT NULL,
   user    VARCHAR(128) NOT NULL,
@@ -33,14 +35,14 @@ CREATE TABLE orders (
   KEY orders_unpaid (status, expires)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE buyer (
+CREATE TABLE IF NOT EXISTS buyer (
   sale  VARCHAR(32)  NOT NULL,
   user  VARCHAR(128) NOT NULL,
   taken INT          NOT NULL CHECK (taken >= 0), -- units of the user's live orders
   PRIMARY KEY (sale, user)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE stock_log (
+CREATE TABLE IF NOT EXISTS stock_log (
   sale       VARCHAR(32) NOT NULL,
   seq        BIGINT      NOT NULL, -- 1, 2, 3, ... without gaps
   epoch      BIGINT      NOT NULL,
@@ -51,7 +53,7 @@ CREATE TABLE stock_log (
   PRIMARY KEY (sale, seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE dead_letter (
+CREATE TABLE IF NOT EXISTS dead_letter (
   id      VARCHAR(128) NOT NULL PRIMARY KEY,
   sale    VARCHAR(32)  NOT NULL, -- empty when it is not known
   record  LONGBLOB     NOT NULL,
@@ -62,7 +64,7 @@ CREATE TABLE dead_letter (
   KEY dead_letter_of_sale (sale)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE event (
+CREATE TABLE IF NOT EXISTS event (
   id       BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
   kind     VARCHAR(32)  NOT NULL,
   sale     VARCHAR(32)  NOT NULL,
@@ -73,7 +75,7 @@ CREATE TABLE event (
   at       BIGINT       NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE audit (
+CREATE TABLE IF NOT EXISTS audit (
   id     BIGINT      NOT NULL AUTO_INCREMENT PRIMARY KEY,
   at     BIGINT      NOT NULL,
   sale   VARCHAR(32) NOT NULL,
@@ -83,7 +85,7 @@ CREATE TABLE audit (
   KEY audit_of_sale (sale, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE goods (
+CREATE TABLE IF NOT EXISTS goods (
   id          VARCHAR(128) NOT NULL PRIMARY KEY,
   title       TEXT         NOT NULL,
   description TEXT         NOT NULL,
@@ -91,7 +93,7 @@ CREATE TABLE goods (
   price       BIGINT       NOT NULL
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE users (
+CREATE TABLE IF NOT EXISTS users (
   id       VARCHAR(128) NOT NULL PRIMARY KEY,
   mobile   VARCHAR(32)  NOT NULL,
   name     VARCHAR(255) NOT NULL,
@@ -102,4 +104,4 @@ CREATE TABLE users (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- +goose Down
-DROP TABLE users, goods, audit, event, dead_letter, stock_log, buyer, orders, sale;
+DROP TABLE IF EXISTS users, goods, audit, event, dead_letter, stock_log, buyer, orders, sale;
