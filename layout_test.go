@@ -95,10 +95,10 @@ func TestDirectionOfImports(t *testing.T) {
 	}
 }
 
-// mayOpenAdapters: the gateway's app opens its backends, the operators' commands
-// their database.
+// mayOpenAdapters: the gateway's app, the shop and the operators' commands open their
+// backends, each in one package.
 func mayOpenAdapters(path string) bool {
-	return path == "flashgate/caddymodule/app" || path == "flashgate/orderworker/command"
+	return path == "flashgate/caddymodule/app" || path == "flashgate/orderworker/command" || path == "flashgate/shopapp/backend"
 }
 
 // The plugin links neither the shop, nor the worker, nor a MySQL driver.

@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"flashgate/shopapp/shop"
 	"flashgate/shopapp/web"
 
 	"go.uber.org/zap"
@@ -66,22 +65,18 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := openBackends()
+	b, service, err := open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	service, err := shop.New(b.config)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, b.Close()) }()
 	l, err := net.Listen("tcp", setting("SHOP_ADDR", "127.0.0.1:8081"))
 	if err != nil {
 		return fmt.Errorf("%w: stop what holds the port, or set SHOP_ADDR to another address", err)
 	}
 	addr, ok := l.Addr().(*net.TCPAddr)
 	site, err := web.New(web.Config{
-		Shop: service, Logger: log, TrustGateway: ok && addr.IP.IsLoopback(), Checks: b.checks,
+		Shop: service, Logger: log, TrustGateway: ok && addr.IP.IsLoopback(), Checks: b.Checks,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
