@@ -82,6 +82,9 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	} else if v > SchemaVersion() {
 		return newer(op, v)
 	}
+	if err := repairVersions(ctx, conn); err != nil {
+		return failure(op, err)
+	}
 	provider, err := goose.NewProvider(goose.DialectMySQL, db, migrations(), goose.WithVerbose(false))
 	if err != nil {
 		return &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
@@ -90,11 +93,28 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 	return failure(op, err)
 }
 
+// repairVersions puts right what goose cannot: its table of versions without a first
+// row, left by a process that was killed between the two.
+func repairVersions(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "INSERT INTO goose_db_version (version_id, is_applied) "+
+		"SELECT 0, 1 FROM (SELECT COUNT(*) AS n FROM goose_db_version) AS versions WHERE n = 0")
+	if missingTable(err) {
+		return nil
+	}
+	return err
+}
+
+// missingTable reports whether a table is not there.
+func missingTable(err error) bool {
+	e, ok := errors.AsType[*driversql.MySQLError](err)
+	return ok && e.Number == 1146
+}
+
 // version is that of the schema; zero when there is none.
 func version(ctx context.Context, db *sql.DB) (int64, error) {
 	var v sql.NullInt64
 	err := db.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied = 1").Scan(&v)
-	if e, ok := errors.AsType[*driversql.MySQLError](err); ok && e.Number == 1146 { // no such table
+	if missingTable(err) {
 		return 0, nil
 	}
 	return v.Int64, err

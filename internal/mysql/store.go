@@ -52,7 +52,10 @@ func Open(cfg Config) (*Store, error) {
 		return nil, flashgate.Invalid(op, "dsn", "is not a DSN with a database, such as user:password@tcp(host:3306)/flashgate")
 	}
 	dsn.ParseTime, dsn.Loc, dsn.ClientFoundRows, dsn.InterpolateParams = false, time.UTC, true, true
-	dsn.Collation, dsn.MultiStatements, dsn.RejectReadOnly = "utf8mb4_bin", false, true
+	dsn.MultiStatements, dsn.RejectReadOnly = false, true
+	if err := dsn.Apply(driversql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
+	}
 	for _, t := range []*time.Duration{&dsn.Timeout, &dsn.ReadTimeout, &dsn.WriteTimeout} {
 		if *t == 0 {
 			*t = defaultTimeout
@@ -76,9 +79,14 @@ func Open(cfg Config) (*Store, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxIdleTime(idleTime / 2)
 	return &Store{db: db, patient: patient}, nil
 }
+
+// idleTime is how long the server keeps a connection on which nothing happens. A process
+// that stands still in the middle of a transaction, or whose machine has vanished, would
+// otherwise keep the row of its sale for hours.
+const idleTime = 30 * time.Second
 
 // session prepares each connection. The statements are those that MySQL and MariaDB
 // both know; the variables behind the isolation have different names.
@@ -95,13 +103,14 @@ func newSession(dsn *driversql.Config) (session, error) {
 	c, err := driversql.NewConnector(dsn)
 	// Who waits for a lock gives up before the driver does: a connection that the
 	// driver has left goes on waiting at the server, and keeps the locks that it has.
-	wait := max(1, int(dsn.ReadTimeout.Seconds()/2))
+	wait, idle := max(1, int(dsn.ReadTimeout.Seconds()/2)), int(idleTime.Seconds())
 	if dsn.ReadTimeout == 0 {
-		wait = 50 // the server's default
+		wait, idle = 50, 28800 // the server's defaults: a migration's lock idles beside it
 	}
 	return session{c, [2]string{
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-		fmt.Sprintf("SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = '%s', innodb_lock_wait_timeout = %d", strict, wait),
+		fmt.Sprintf("SET SESSION autocommit = 1, time_zone = '+00:00', sql_mode = '%s', innodb_lock_wait_timeout = %d, wait_timeout = %d",
+			strict, wait, idle),
 	}}, err
 }
 
