@@ -125,7 +125,7 @@ func (b *buyer) decided(ctx context.Context, try int) (string, error) {
 // fault is something that happens in the middle of a sale.
 type fault struct {
 	name string
-	hit  func(t *testing.T, s *site)
+	hit  func(t *testing.T, s *site, sale flashgate.SaleID)
 	// lossy says that Redis loses writes: a rejection after a 202 is possible then.
 	lossy bool
 }
@@ -143,30 +143,30 @@ func TestCrowd(t *testing.T) {
 	s := startSite(t)
 	a := s.audit(t)
 	for i, f := range []fault{
-		{name: "nothing happens", hit: func(*testing.T, *site) {}},
-		{name: "a gateway is killed", hit: func(t *testing.T, s *site) {
+		{name: "nothing happens", hit: func(*testing.T, *site, flashgate.SaleID) {}},
+		{name: "a gateway is killed", hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			must(t, s.Gateways[0].Kill())
 			must(t, s.Gateways[0].Start(t.Context()))
 		}},
-		{name: "each worker is killed", hit: func(t *testing.T, s *site) {
+		{name: "each worker is killed", hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			for _, w := range s.Workers { // one of them is the active one
 				must(t, w.Kill())
 				must(t, w.Start(t.Context()))
 			}
 		}},
-		{name: "Redis stops and starts", hit: func(t *testing.T, s *site) {
+		{name: "Redis stops and starts", hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			must(t, s.redis.Stop())
 			must(t, s.redis.Start())
 		}},
-		{name: "RabbitMQ stops and starts", hit: func(t *testing.T, s *site) {
+		{name: "RabbitMQ stops and starts", hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			must(t, s.rabbit.Stop())
 			must(t, s.rabbit.Start())
 		}},
-		{name: "MariaDB stops and starts", hit: func(t *testing.T, s *site) {
+		{name: "MariaDB stops and starts", hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			must(t, s.maria.Kill())
 			must(t, s.maria.Start())
 		}},
-		{name: "Redis comes back empty", lossy: true, hit: func(t *testing.T, s *site) {
+		{name: "Redis comes back empty", lossy: true, hit: func(t *testing.T, s *site, _ flashgate.SaleID) {
 			must(t, s.redis.Kill())
 			must(t, s.redis.Wipe())
 			must(t, s.redis.Start())
@@ -196,7 +196,7 @@ func (s *site) rush(t *testing.T, a *audit, sale flashgate.SaleID, n, units int,
 	for range units / 4 { // so that the fault falls into the sale
 		<-y.answered
 	}
-	f.hit(t, s)
+	f.hit(t, s, sale)
 	<-done
 	b := a.rest(t, sale)
 	rows := a.rows(t, y.accepted)

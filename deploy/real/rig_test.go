@@ -30,12 +30,14 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	bin = dir
+	code := 1
 	if err := build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.RemoveAll(dir)
-		os.Exit(1)
+	} else {
+		code = serverstest.Closing(m).Run()
 	}
-	serverstest.Main(m)
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // build builds the programs as the tests are built.
