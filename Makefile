@@ -9,8 +9,10 @@ CADDY_OUTPUT ?= bin/caddy
 GATEWAYS ?= 1
 WORKERS ?= 1
 N ?= 500
+CHAOS_FOR ?= 5m
+CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,10 @@ jmeter-users: ## N customers with sessions, as CSV on standard output
 test: ## every test, against real parts; installs what is missing on Debian as root
 	@./deploy/test-tools.sh
 	$(GO) test -count=1 -timeout $(TEST_TIMEOUT) ./...
+
+chaos: ## sell while everything is killed, frozen, emptied and set back, for CHAOS_FOR (default 5m); audits every answer
+	@./deploy/test-tools.sh
+	$(GO) test -count=1 -timeout 2h -v -run '^TestChaos$$' ./deploy/real -chaos.for $(CHAOS_FOR) -chaos.seed $(CHAOS_SEED)
 
 race: ## the tests with the race detector
 	@./deploy/test-tools.sh

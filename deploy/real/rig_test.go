@@ -25,6 +25,13 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(journalVariable); path != "" {
+		if err := keepJournal(path); err != nil {
+			fmt.Fprintln(os.Stderr, "journal:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "flashgate-real")
 	if err != nil {
 		panic(err)
