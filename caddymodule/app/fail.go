@@ -40,11 +40,20 @@ func (a *App) logFailure(r *http.Request, op string, err error) {
 	// A client that left is its own business, not the site's trouble; a server that is
 	// away had its line when that was found out, and one more for every request would
 	// drown the log.
-	if r.Context().Err() != nil || KnownAway(err) {
+	// The same goes for what nobody is to blame for: a sale that is closed for a
+	// moment, a bound that is reached.
+	if r.Context().Err() != nil || KnownAway(err) || expected(err) {
 		a.logger.Debug("request was not answered", fields...)
 		return
 	}
 	a.logger.Error("request failed", fields...)
+}
+
+// expected reports whether an answer of 503 is one of the site's ordinary ones. The
+// metrics count them.
+func expected(err error) bool {
+	e, ok := errors.AsType[*flashgate.Error](err)
+	return ok && (e.Code == flashgate.CodeSaleClosed || e.Code == flashgate.CodeUnavailable && e.Err == nil)
 }
 
 // withRetry says when to come back where the contract promises it and the cause did

@@ -114,7 +114,7 @@ func unavailable(op string, err error) error {
 
 // errEmpty is for a line that is there and names nothing.
 func errEmpty(option string) error {
-	return fmt.Errorf("%s is empty: leave the line out for the embedded backends", option)
+	return fmt.Errorf("%s is empty: leave the line out for the embedded backends, or set what its placeholder stands for", option)
 }
 
 // public is an error as an operator may see it: what is wrong with a URL, and none of

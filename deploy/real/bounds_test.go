@@ -62,4 +62,26 @@ func TestWithoutDatabase(t *testing.T) {
 			return err == nil && answer.Status == http.StatusAccepted
 		})
 	}
+
+	t.Run("and without Redis", func(t *testing.T) { s.withoutRedis(t, buyers[0]) })
+}
+
+// withoutRedis: who is logged in is not told to log in, but to come back.
+func (s *site) withoutRedis(t *testing.T, b *buyer) {
+	must(t, s.redis.Kill())
+	for _, path := range []string{"/api/me", "/api/orders/" + string(b.minted.Order)} {
+		// For a second the session is remembered; after that nobody can say.
+		eventually(t, path+" answers 503", func() bool {
+			answer, err := b.clients[0].Do(t.Context(), "GET", path, nil)
+			if err != nil || answer.Status != http.StatusOK && answer.Code != flashgate.CodeUnavailable {
+				t.Errorf("GET %s without Redis: %s, %v; want 503", path, answer, err)
+			}
+			return answer.Status == http.StatusServiceUnavailable || t.Failed()
+		})
+	}
+	must(t, s.redis.Start())
+	eventually(t, "the session is known again", func() bool {
+		answer, err := b.clients[0].Do(t.Context(), "GET", "/api/me", nil)
+		return err == nil && answer.Status == http.StatusOK
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,9 +172,11 @@ func plan(cfg Config) (*Fleet, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.Gateways = append(f.Gateways, f.process(fmt.Sprint("gateway ", i+1), "flashgate-demo",
+		gateway := f.process(fmt.Sprint("gateway ", i+1), "flashgate-demo",
 			[]string{"caddy", "run", "--config", "Caddyfile.real"}, addr,
-			"FLASHGATE_ADDR="+addr, "FLASHGATE_ADMIN="+admin, "SHOP_ADDR="+shop))
+			"FLASHGATE_ADDR="+addr, "FLASHGATE_ADMIN="+admin, "SHOP_ADDR="+shop)
+		gateway.Env = slices.DeleteFunc(gateway.Env, func(e string) bool { return strings.HasPrefix(e, "MYSQL_DSN=") })
+		f.Gateways = append(f.Gateways, gateway)
 		f.URLs = append(f.URLs, url(addr))
 	}
 	return f, nil

@@ -55,13 +55,24 @@ func (s *Store) Entries(ctx context.Context, sale flashgate.SaleID, after uint64
 	return es, failure("mysql.Entries", err)
 }
 
-// RecordFence keeps the highest. CodeNotFound for an unknown sale.
+// RecordFence keeps the highest. CodeNotFound for an unknown sale, CodeInvalid for a
+// fence of an epoch that the sale has not reached.
 func (s *Store) RecordFence(ctx context.Context, sale flashgate.SaleID, fence uint64) error {
 	const op = "mysql.RecordFence"
 	_, err := write(ctx, s, op, repeatable, func(t *txn) (struct{}, error) {
-		n, err := t.exec(query("fence_record"), fence, sale)
-		if err == nil && n == 0 {
-			err = notFound(op, "sale")
+		n, err := t.exec(query("fence_record"), fence, sale, fence, flashgate.FenceOf(1))
+		if err != nil || n > 0 {
+			return struct{}{}, err
+		}
+		var recorded uint64
+		err = t.row("fenced", sale).Scan(&recorded)
+		if errors.Is(err, sql.ErrNoRows) {
+			return struct{}{}, notFound(op, "sale")
+		}
+		if err == nil {
+			// The epoch is raised before its fence is sent, so this one is forged; recorded
+			// it would be above all those to come.
+			err = flashgate.Invalid(op, "fence", "%d is of an epoch that sale %s has not reached", fence, sale)
 		}
 		return struct{}{}, err
 	})

@@ -6,7 +6,9 @@ import "strings"
 // compared exactly: HEAD is not GET. Literal segments are compared with the
 // escaped path, ignoring the case of ASCII letters; a named segment takes exactly
 // one segment, not empty, and keeps it as it is, still escaped. A trailing or a
-// double slash does not match.
+// double slash does not match, and neither does a slash in disguise: what decodes the
+// path before it looks, as matchers of other modules do, sees another number of
+// segments there.
 //
 // The values are appended to values[:0] and returned, in the order of Names: with
 // room for them Match does not allocate. On false vals is nil, and what values
@@ -33,7 +35,7 @@ func (p *Pattern) Match(method, escapedPath string, values []string) (vals []str
 			if !equalFolded(part, s.folded) {
 				return nil, false
 			}
-		case part == "":
+		case part == "" || escapedSlash(part):
 			return nil, false
 		default:
 			vals = append(vals, part)
@@ -43,6 +45,20 @@ func (p *Pattern) Match(method, escapedPath string, values []string) (vals []str
 		return nil, false
 	}
 	return vals, true
+}
+
+// escapedSlash reports whether a segment holds %2F, in either case.
+func escapedSlash(part string) bool {
+	for {
+		i := strings.IndexByte(part, '%')
+		if i < 0 || len(part) < i+3 {
+			return false
+		}
+		if part[i+1] == '2' && lower(part[i+2]) == 'f' {
+			return true
+		}
+		part = part[i+1:]
+	}
 }
 
 // Value is the value of a name among those that Match returned, still escaped. It

@@ -20,6 +20,7 @@ const (
 	DefaultTimeout      = flashgate.PublishWindow
 	DefaultSessionCache = 10_000
 	DefaultMaxPageBytes = 2 << 20
+	DefaultPageBudget   = 64 << 20
 	DefaultPrefix       = "flashgate"
 )
 
@@ -55,6 +56,9 @@ type Config struct {
 	SessionCache int
 	// MaxPageBytes is the largest page that is kept; default 2 MiB.
 	MaxPageBytes int
+	// PageBudget is how many bytes of pages this Store has in Redis at a time, those
+	// that it has written and that have not expired; default 64 MiB.
+	PageBudget int64
 	// Prefix begins the keys and channels of sessions, limits, one-time values and
 	// pages; default "flashgate". 1 to 64 letters, digits and _ - . Those of sales begin
 	// with flashgate: always.
@@ -66,6 +70,7 @@ type Store struct {
 	cfg      Config
 	client   goredis.UniversalClient
 	sessions *sessionCache
+	pages    budget
 }
 
 // go-redis writes to standard error by default, on every lost connection. What it
@@ -86,6 +91,9 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.SessionCache == 0 {
 		cfg.SessionCache = DefaultSessionCache
 	}
+	if cfg.PageBudget <= 0 {
+		cfg.PageBudget = DefaultPageBudget
+	}
 	if cfg.MaxPageBytes <= 0 {
 		cfg.MaxPageBytes = DefaultMaxPageBytes
 	}
@@ -99,7 +107,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout)}
+	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget}}
 	if s.sessions, err = newSessionCache(s); err != nil {
 		_ = s.client.Close()
 		return nil, err

@@ -26,7 +26,8 @@ func (s *Store) GetPage(ctx context.Context, key string) ([]byte, bool, error) {
 	return page, true, nil
 }
 
-// SetPage writes a page; one that is larger than Config.MaxPageBytes is not kept.
+// SetPage writes a page; one that is larger than Config.MaxPageBytes, or for which
+// Config.PageBudget has no room now, is not kept.
 func (s *Store) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {
 	const op = "redis.SetPage"
 	if ttl <= 0 {
@@ -35,7 +36,14 @@ func (s *Store) SetPage(ctx context.Context, key string, page []byte, ttl time.D
 	if len(page) > s.cfg.MaxPageBytes {
 		return s.DeletePage(ctx, key) // what was there is outdated
 	}
-	return unavailable(op, s.client.Do(ctx, "set", s.pageKey(key), page, "px", milliseconds(ttl)).Err())
+	if !s.pages.take(int64(len(page)+len(key)), ttl) {
+		return s.DeletePage(ctx, key)
+	}
+	err := s.client.Do(ctx, "set", s.pageKey(key), page, "px", milliseconds(ttl)).Err()
+	if goredis.HasErrorPrefix(err, "OOM") {
+		return nil // it answers, and has no room for pages
+	}
+	return unavailable(op, err)
 }
 
 // DeletePage forgets a page.

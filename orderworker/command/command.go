@@ -109,8 +109,10 @@ func (c *cli) root() *cobra.Command {
 Without a command it runs the worker. The settings are REDIS_URL, AMQP_URL and
 MYSQL_DSN (the real backends, all three or none), FLASHGATE_DATA (folder of the
 embedded files, ./data), WORKER_ADDR (health and metrics, 127.0.0.1:8082), ORDER_TTL
-(how long an unpaid order is kept, 15m) and, for the real backends, SALE_BOUND (how
-many units of a sale may be held undecided at once, 100000).`,
+(how long an unpaid order is kept, 15m), FLASHGATE_KEYS (the gateways' signing keys;
+when they are set an order that none of them has signed is a dead letter) and, for the
+real backends, SALE_BOUND (how many units of a sale may be held undecided at once,
+100000).`,
 		Args: cobra.NoArgs, RunE: do(c.run),
 		SilenceErrors: true, SilenceUsage: true,
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,15 +36,15 @@ func (c *cli) openReal(ctx context.Context, use use) (_ *backends, err error) {
 	}()
 	r := b.real
 	if r.database, err = mysql.Open(mysql.Config{DSN: c.Getenv("MYSQL_DSN")}); err != nil {
-		return nil, err
+		return nil, named("MYSQL_DSN", err)
 	}
 	b.closes = append(b.closes, r.database.Close)
 	if r.gate, err = redis.Open(redis.Config{URL: c.Getenv("REDIS_URL")}); err != nil {
-		return nil, err
+		return nil, named("REDIS_URL", err)
 	}
 	b.closes = append(b.closes, r.gate.Close)
 	if r.publisher, err = rabbitmq.OpenPublisher(rabbitmq.Config{URL: c.Getenv("AMQP_URL"), Logger: c.logger()}); err != nil {
-		return nil, err
+		return nil, named("AMQP_URL", err)
 	}
 	b.closes = append(b.closes, r.publisher.Close)
 	b.Ledger, b.SaleStore, b.OrderStore, b.Stock, b.letters = r.database, r.database, r.database, r.gate, r.database
@@ -60,6 +61,14 @@ func (c *cli) openReal(ctx context.Context, use use) (_ *backends, err error) {
 		b.worker.Consumer = consumer
 	}
 	return b, nil
+}
+
+// named says which setting is wrong.
+func named(setting string, err error) error {
+	if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Code == flashgate.CodeInvalid {
+		return flashgate.Invalid("command.open", setting, "%s", e.Message)
+	}
+	return err
 }
 
 // migrate brings the database's schema up to date; embedded files do that by

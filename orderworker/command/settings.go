@@ -128,6 +128,19 @@ func (c *cli) bound() (int64, error) {
 	return n, nil
 }
 
+// keys reads FLASHGATE_KEYS; nil when they are not set.
+func (c *cli) keys() (*flashgate.Keyring, error) {
+	text := c.Getenv("FLASHGATE_KEYS")
+	if text == "" {
+		return nil, nil
+	}
+	ring, err := flashgate.ParseKeyring(text)
+	if e, ok := errors.AsType[*flashgate.Error](err); ok {
+		return nil, flashgate.Invalid("command.keys", "FLASHGATE_KEYS", "%s", e.Message)
+	}
+	return ring, err
+}
+
 // addr reads WORKER_ADDR.
 func (c *cli) addr() string {
 	if a := c.Getenv("WORKER_ADDR"); a != "" {

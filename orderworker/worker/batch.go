@@ -41,8 +41,9 @@ type deadPart struct {
 
 // newBatch decodes deliveries. It never fails: whatever does not decode becomes a
 // dead letter, as small a part as can be told apart from its neighbours. fences says
-// whether the worker has a gate that fences are for.
-func newBatch(ds []flashgate.Delivery, fences bool) *batch {
+// whether the worker has a gate that fences are for; with keys an order id that none of
+// them has made is a dead letter, too.
+func newBatch(ds []flashgate.Delivery, fences bool, keys *flashgate.Keyring) *batch {
 	b := &batch{
 		deliveries: ds, open: make([]int, len(ds)), of: make([]flashgate.SaleID, len(ds)),
 		decided: map[flashgate.SaleID]*settlement{},
@@ -74,6 +75,12 @@ func newBatch(ds []flashgate.Delivery, fences bool) *batch {
 			b.sales = append(b.sales, s)
 		}
 		for _, r := range m.Reservations {
+			if keys != nil {
+				if keys.VerifyOrder(r.Order, r.User) != nil {
+					b.addDead(i, forged(m.Sale, r))
+					continue
+				}
+			}
 			s.parts = append(s.parts, part{r, i})
 			b.open[i]++
 		}
@@ -164,6 +171,16 @@ func invalidOrder(sale flashgate.SaleID, r flashgate.Reservation, err error) fla
 		d.Order, d.Sale = hashID(d.Record), sale
 	}
 	return d
+}
+
+// forged keeps a reservation whose order id none of the keys has made for its user. It
+// is filed under a name of its own: the id may be somebody's whose order is yet to come.
+func forged(sale flashgate.SaleID, r flashgate.Reservation) flashgate.DeadLetter {
+	raw := record(r)
+	return flashgate.DeadLetter{
+		Order: hashID(raw), Sale: sale, Record: raw, Reason: flashgate.ReasonInvalid,
+		Detail: "The order id was not made for its user by any of the signing keys: somebody else publishes orders, or a key was taken away while orders of it were on their way. Find out which, then drop it.",
+	}
 }
 
 // record is the canonical JSON of a reservation, as it is in a message.

@@ -45,7 +45,7 @@ func (r *run) consume() {
 // handle decides what is in the deliveries, tells a gate apart from the database,
 // then acks or returns each. It reports whether all of them could be acked.
 func (r *run) handle(ds []flashgate.Delivery) bool {
-	b := newBatch(ds, r.gate != nil)
+	b := newBatch(ds, r.gate != nil, r.cfg.Keys)
 	for _, d := range b.dead {
 		if r.stop.Err() != nil {
 			break

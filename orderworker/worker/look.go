@@ -33,7 +33,9 @@ func (k *keeper) lookAt(ctx context.Context, sale flashgate.Sale) bool {
 	}
 	if err != nil {
 		k.metrics.failures.WithLabelValues("view").Inc()
-		k.log.Warn("the gate cannot be looked at, trying again", saleField(sale.ID), zap.Error(err))
+		if k.watch.lost(sale.ID) { // the first time; there are many sales, and looks
+			k.log.Warn("the gate cannot be looked at, trying again", saleField(sale.ID), zap.Error(err))
+		}
 		return false
 	}
 	now := time.Now()

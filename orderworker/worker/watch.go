@@ -30,6 +30,7 @@ type watched struct {
 	state    gateState
 	view     flashgate.StockView // the last one that was open
 	next     time.Time           // when it is to be looked at
+	away     bool                // the last look failed
 	checked  time.Time           // when its sums were compared last
 	drift    int64               // what that found
 	epoch    uint64              // the database's, when it was seen closed last
@@ -98,12 +99,22 @@ func (w *watch) closed(id flashgate.SaleID) {
 	s.state, s.next = gateClosed, time.Time{}
 }
 
+// lost notes that a look failed, and reports whether the one before it had not.
+func (w *watch) lost(id flashgate.SaleID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.of(id)
+	first := !s.away
+	s.away = true
+	return first
+}
+
 // seen notes what a look found.
 func (w *watch) seen(sale flashgate.Sale, v flashgate.StockView, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.of(sale.ID)
-	s.next = now.Add(lookEvery)
+	s.next, s.away = now.Add(lookEvery), false
 	if now.Sub(sale.Ends) > oldAfter {
 		s.next = now.Add(lookOldEvery)
 	}

@@ -30,6 +30,10 @@ type Config struct {
 
 	// Logger gets dead letters, retries and errors. Default: none.
 	Logger *zap.Logger
+	// Keys check that each order id was made for its user by a gateway that has them,
+	// so that who reaches the queue cannot order for somebody else. Default: none, and
+	// whatever is in the queue is decided.
+	Keys *flashgate.Keyring
 	// OrderTTL is how long an unpaid order keeps its units, counted by the
 	// database's clock from the decision. At least one second; default 15 minutes.
 	OrderTTL time.Duration

@@ -37,9 +37,9 @@ func (s *Server) user(r *http.Request) (flashgate.User, error) {
 		// Even so the gateway must have said it once: two headers are somebody's trick.
 		if ids := r.Header.Values(UserHeader); len(ids) == 1 && ids[0] != "" {
 			return s.shop.User(r.Context(), flashgate.UserID(ids[0]))
-		} else if len(ids) == 1 {
-			return flashgate.User{}, unauthenticated()
 		}
+		// Nobody, says the gateway. It says so as well while it cannot ask: a visitor
+		// with a session is told that by the store, and not to log in again.
 	}
 	token := s.token(r)
 	if token == "" {

@@ -34,7 +34,7 @@ INSERT INTO stock_log (sale, seq, epoch, left_after, starts, ends, decisions) VA
 SELECT sale, seq, epoch, left_after, starts, ends, decisions FROM stock_log WHERE sale = ? AND seq > ? ORDER BY seq LIMIT ?;
 
 -- name: fence_record
-UPDATE sale SET fenced = GREATEST(fenced, ?) WHERE id = ?;
+UPDATE sale SET fenced = GREATEST(fenced, ?) WHERE id = ? AND ? < (epoch + 1) * ?;
 
 -- name: fenced
 SELECT fenced FROM sale WHERE id = ?;
