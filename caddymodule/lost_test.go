@@ -3,8 +3,10 @@ package caddymodule_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"flashgate"
+	"flashgate/caddymodule/gatewaytest"
 	"flashgate/internal/servers"
 	"flashgate/internal/servers/serverstest"
 )
@@ -15,7 +17,7 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	r := serverstest.OwnRedis(t, servers.RedisConfig{})
 	s := runReal(t, r, serverstest.RabbitMQ(t))
 	s.open(t, "lost", 2, 10)
-	s.buyer(t, "lost", "before")
+	b := s.buyer(t, "lost", "before")
 	if err := r.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +37,23 @@ func TestRedisComesBackEmpty(t *testing.T) {
 	if a := c.Do("POST", "/api/sales/never/path"); a.Status != http.StatusNotFound || a.Code() != flashgate.CodeNotFound {
 		t.Errorf("a path of an unknown sale: %+v, want 404", a)
 	}
+	s.remember(t, b.Client)
+	if a := b.Do("POST", b.path); a.Status != http.StatusServiceUnavailable || a.Code() != flashgate.CodeSaleClosed || a.Header.Get("Retry-After") == "" {
+		t.Errorf("a purchase of the lost sale: %+v, want 503 sale_closed", a)
+	}
 	s.open(t, "lost", 3, 10)
 	if a := s.buyer(t, "lost", "again"); a.path == "" {
 		t.Error("no path after the sale was opened again")
+	}
+}
+
+// remember puts a session that Redis has lost back, so that its path is good again.
+func (s *realSite) remember(t *testing.T, c *gatewaytest.Client) {
+	t.Helper()
+	err := s.store.CreateSession(t.Context(), flashgate.Session{
+		Key: c.Session.Key(), User: "before", Role: flashgate.RoleCustomer, Created: time.Now(), Expires: time.Now().Add(time.Hour), Idle: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

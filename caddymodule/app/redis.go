@@ -190,6 +190,9 @@ func (c *redisClient) Reserve(ctx context.Context, sale flashgate.SaleID, rs []f
 	if errors.Is(err, redis.ErrNotReserved) {
 		err = errors.Join(gate.ErrNotSent, err)
 	}
+	if len(out) > 0 && out[0].Outcome != flashgate.OutcomeClosed && out[0].Outcome != flashgate.OutcomeUnset {
+		c.seen.add(sale)
+	}
 	return out, err
 }
 

@@ -133,8 +133,13 @@ func (h *Handler) judge(ctx context.Context, sale flashgate.SaleID, got flashgat
 	}
 }
 
-// closed tells a sale that nobody has heard of from one that is reconciling.
+// closed tells a sale that nobody has heard of from one that is reconciling. Behind
+// hidden_path it is the latter: a path is only made for a sale that there is.
 func (h *Handler) closed(ctx context.Context, sale flashgate.SaleID) error {
+	reconciling := &flashgate.Error{Code: flashgate.CodeSaleClosed, Op: op, Message: "Try again in a moment.", RetryAfter: time.Second}
+	if h.Path == pathRequired {
+		return reconciling
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.Timeout))
 	defer cancel()
 	stock, err := h.app.Stock()
@@ -144,5 +149,5 @@ func (h *Handler) closed(ctx context.Context, sale flashgate.SaleID) error {
 	if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
 		return err
 	}
-	return &flashgate.Error{Code: flashgate.CodeSaleClosed, Op: op, Message: "Try again in a moment.", RetryAfter: time.Second}
+	return reconciling
 }
