@@ -2,6 +2,7 @@ package flashgate
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -131,6 +132,16 @@ type DeadLetter struct {
 	Reason  string
 	Detail  string // for the operator: what was wrong, and what to do
 	Created time.Time
+}
+
+// Reservation is the record, when it is one valid reservation that is filed under its
+// own order id; then it can be decided again.
+func (d DeadLetter) Reservation() (Reservation, bool) {
+	var r Reservation
+	if json.Unmarshal(d.Record, &r) != nil || r.Order != d.Order || r.Validate() != nil {
+		return Reservation{}, false
+	}
+	return r, true
 }
 
 // DeadLetterStore is the operator's side of the dead letters.

@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -15,15 +14,6 @@ func scanDeadLetter(r scanner) (d flashgate.DeadLetter, err error) {
 	err = r.Scan(&d.Order, &d.Sale, &d.Record, &d.Reason, &d.Detail, &created)
 	d.Created = toTime(created)
 	return d, err
-}
-
-// readable decodes the record of a dead letter that is one reservation.
-func readable(d flashgate.DeadLetter) (flashgate.Reservation, bool) {
-	var r flashgate.Reservation
-	if json.Unmarshal(d.Record, &r) != nil || r.Order != d.Order || r.Validate() != nil {
-		return flashgate.Reservation{}, false
-	}
-	return r, true
 }
 
 // DeadLetters lists the oldest first.
@@ -55,7 +45,7 @@ func (s *Store) Replay(ctx context.Context, id flashgate.OrderID, ttl time.Durat
 		if err != nil {
 			return flashgate.Decision{}, err
 		}
-		r, ok := readable(d)
+		r, ok := d.Reservation()
 		if !ok {
 			return flashgate.Decision{}, flashgate.Errorf(flashgate.CodeWrongState, op, "The record cannot be read as a reservation: drop it.")
 		}
@@ -84,7 +74,7 @@ func (s *Store) Drop(ctx context.Context, id flashgate.OrderID) error {
 		if _, err := t.exec(query("dead_letter_drop"), id); err != nil {
 			return struct{}{}, err
 		}
-		r, ok := readable(d)
+		r, ok := d.Reservation()
 		if !ok {
 			return struct{}{}, nil
 		}

@@ -18,7 +18,7 @@ func scanOrder(r scanner) (o flashgate.Order, err error) {
 // deadLettered is the order that a dead letter stands for.
 func deadLettered(d flashgate.DeadLetter) flashgate.Order {
 	o := flashgate.Order{ID: d.Order, Sale: d.Sale, Status: flashgate.StatusDeadLettered, Reason: d.Reason, Created: d.Created, Updated: d.Created}
-	if r, ok := readable(d); ok {
+	if r, ok := d.Reservation(); ok {
 		o.User, o.Units = r.User, r.Units
 	}
 	return o

@@ -51,7 +51,7 @@ func (s *Store) Snapshot(ctx context.Context, sale flashgate.SaleID) (out flashg
 	}
 	letters, err := collect(ctx, tx, scanDeadLetter, query("snapshot_dead"), sale)
 	for _, d := range letters {
-		if _, ok := readable(d); ok {
+		if _, ok := d.Reservation(); ok {
 			out.Dead = append(out.Dead, d.Order)
 		}
 	}

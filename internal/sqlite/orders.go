@@ -30,7 +30,7 @@ func (s *Store) Order(ctx context.Context, id flashgate.OrderID) (flashgate.Orde
 		return flashgate.Order{}, unavailable(op, err)
 	}
 	o = flashgate.Order{ID: id, Sale: d.Sale, Status: flashgate.StatusDeadLettered, Reason: d.Reason, Created: d.Created, Updated: d.Created}
-	if r, ok := readable(d); ok {
+	if r, ok := d.Reservation(); ok {
 		o.User, o.Units = r.User, r.Units
 	}
 	return o, nil
