@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"flashgate"
+	"flashgate/internal/failpoint"
 )
 
 // work reserves batches until nobody waits. One reserve of a sale is in flight at a
@@ -79,6 +80,7 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 		rs[i] = c.reservation
 	}
 	out, err := stock.Reserve(ctx, sale, rs)
+	failpoint.Hit(failpoint.Reserved)
 	if err == nil && len(out) != len(calls) {
 		err = errors.New("the stock did not answer every reservation")
 	}
@@ -90,6 +92,9 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 	ids, err := g.send(sale, b)
 	b.cancel()
+	if err == nil {
+		failpoint.Hit(failpoint.Confirmed)
+	}
 	for _, c := range b.calls {
 		if c.result = (flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}); err != nil {
 			c.result, c.err = flashgate.Reserved{}, unknown(c.reservation.Order, err)

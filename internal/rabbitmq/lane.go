@@ -10,6 +10,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.uber.org/zap"
+
+	"flashgate/internal/failpoint"
 )
 
 // window is how many messages of a lane may be unconfirmed. Quorum queues gain
@@ -216,6 +218,7 @@ func (l *lane) write(j *job) {
 		j.answer <- unknown(j.op, err)
 		return
 	}
+	failpoint.Hit(failpoint.Written)
 	j.confirm = confirm
 	l.unsettled = append(l.unsettled, j)
 }

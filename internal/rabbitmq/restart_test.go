@@ -10,7 +10,6 @@ import (
 
 	"flashgate"
 	"flashgate/internal/rabbitmq"
-	"flashgate/internal/servers"
 	"flashgate/internal/servers/serverstest"
 )
 
@@ -129,17 +128,6 @@ func (r *traffic) settle(t *testing.T) {
 	t.Logf("%d confirmed, answers by code: %v, slowest %v", len(r.confirmed), r.codes, r.slowest)
 }
 
-// electLeaders helps RabbitMQ over a defect: after a hard stop of a single node, a
-// quorum queue may stay without a leader until somebody asks for an election
-// (https://github.com/rabbitmq/rabbitmq-server/issues/10070).
-func electLeaders(t *testing.T, broker *servers.RabbitMQ) {
-	t.Helper()
-	const elect = "[ra:trigger_election(amqqueue:get_pid(Q)) || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue]."
-	if _, err := broker.Ctl("eval", elect); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // The broker stops in good order and is killed under publishers and a consumer: no
 // confirmed message is lost, and both come back by themselves.
 func TestBrokerRestarts(t *testing.T) {
@@ -160,7 +148,6 @@ func TestBrokerRestarts(t *testing.T) {
 		if err := broker.Start(); err != nil {
 			t.Fatal(err)
 		}
-		electLeaders(t, broker)
 		r.flows(t, name+": messages pass again")
 	}
 	r.settle(t)

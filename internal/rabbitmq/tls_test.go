@@ -89,6 +89,11 @@ ssl_options.fail_if_no_peer_cert = true
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closed(t, broker) })
+	// The node answers on its first port before it listens on the second.
+	eventually(t, "it listens for TLS", func() bool {
+		conn, err := net.Dial("tcp", addr.String())
+		return err == nil && conn.Close() == nil
+	})
 
 	good := url.Values{
 		"tls_ca": {ca.file("ca.pem")}, "tls_cert": {ca.file("client.pem")}, "tls_key": {ca.file("client.key")},

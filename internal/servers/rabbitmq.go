@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -34,13 +35,15 @@ type RabbitMQConfig struct {
 //
 // Of RabbitMQ 3.10: a quorum queue that was declared less than about a second before
 // Kill comes back without a leader, and what it held is lost. A test that kills the
-// node declares its queue, calls Stop and Start, and goes on from there.
+// node declares its queue, calls Stop and Start, and goes on from there. Start after
+// Kill asks for the election that such a node may wait for.
 type RabbitMQ struct {
 	server
 	cfg      RabbitMQConfig
 	node     string // the node's name before the @
 	epmdPort int
 	distPort int
+	killed   atomic.Bool
 }
 
 // StartRabbitMQ starts a node and returns when it accepts AMQP connections.
@@ -90,6 +93,26 @@ func StartRabbitMQ(cfg RabbitMQConfig) (*RabbitMQ, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Kill ends the node at once (SIGKILL).
+func (r *RabbitMQ) Kill() error {
+	r.killed.Store(true)
+	return r.server.Kill()
+}
+
+// elect makes every quorum queue choose its leader. After a hard stop of a single node
+// one may stay without, until somebody asks
+// (https://github.com/rabbitmq/rabbitmq-server/issues/10070).
+const elect = "[ra:trigger_election(amqqueue:get_pid(Q)) || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue]."
+
+// Start runs the node again with the same ports and data.
+func (r *RabbitMQ) Start() error {
+	if err := r.server.Start(); err != nil || !r.killed.Swap(false) {
+		return err
+	}
+	_, err := r.Ctl("eval", elect)
+	return err
 }
 
 func (r *RabbitMQ) choosePorts() error {

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"flashgate"
+	"flashgate/internal/failpoint"
 )
 
 // longestReturn bounds the wait after deliveries went back.
@@ -45,6 +46,7 @@ func (r *run) consume() {
 // handle decides what is in the deliveries, tells a gate apart from the database,
 // then acks or returns each. It reports whether all of them could be acked.
 func (r *run) handle(ds []flashgate.Delivery) bool {
+	failpoint.Hit(failpoint.Received)
 	b := newBatch(ds, r.gate != nil, r.cfg.Keys)
 	for _, d := range b.dead {
 		if r.stop.Err() != nil {
@@ -69,6 +71,9 @@ func (r *run) handle(ds []flashgate.Delivery) bool {
 	}
 	ack, back := b.outcome()
 	r.finish("ack", ack, r.cfg.Consumer.Ack)
+	if failpoint.Enabled && r.gate != nil && r.gate.owesAny(b.decided) {
+		failpoint.Hit(failpoint.DuplicateAcked)
+	}
 	r.finish("return", back, r.cfg.Consumer.Return)
 	return len(back) == 0
 }

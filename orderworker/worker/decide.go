@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"flashgate"
+	"flashgate/internal/failpoint"
 )
 
 // maxAttempts is how often a reservation comes from the queue, while the database
@@ -51,6 +52,7 @@ func (r *run) decideOnce(ctx context.Context, b *batch, sale flashgate.SaleID, p
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.Committed)
 	if len(decisions) != len(rs) {
 		return flashgate.Errorf(flashgate.CodeInternal, "worker.decide", "%d decisions for %d reservations", len(decisions), len(rs))
 	}

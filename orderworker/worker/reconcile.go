@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"flashgate"
+	"flashgate/internal/failpoint"
 )
 
 // The actions that a reconciliation leaves in the audit.
@@ -80,6 +81,9 @@ func (k *keeper) reconcile(ctx context.Context, a *reconciliation) (opened flash
 	id := a.sale
 	if err = k.enter(ctx, a); err == nil && !a.fresh {
 		err = k.drain(ctx, a)
+		if err == nil {
+			failpoint.Hit(failpoint.Fenced)
+		}
 	}
 	if err == nil {
 		opened, err = k.openGate(ctx, a)
@@ -267,6 +271,7 @@ func (k *keeper) openGate(ctx context.Context, a *reconciliation) (opened flashg
 	if snapshot.Sale.Epoch != a.epoch {
 		return opened, lostError{fmt.Sprintf("the epoch has moved to %d", snapshot.Sale.Epoch)}
 	}
+	failpoint.Hit(failpoint.Snapshot)
 	snapshot.Bound = k.Bound
 	err = limited(ctx, openCallLimit, func(ctx context.Context) (err error) {
 		opened, err = k.Stock.Open(ctx, a.incarnation, snapshot)

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"flashgate"
+	"flashgate/internal/failpoint"
 )
 
 // Bounds of one round of the relay, by sale.
@@ -88,10 +89,12 @@ func (k *keeper) relayOnce(ctx context.Context, id flashgate.SaleID) (int, error
 	if len(rs) == 0 {
 		return 0, nil
 	}
+	failpoint.Hit(failpoint.Leased)
 	_, view := k.watch.stateOf(id)
 	if err := k.Publisher.Publish(ctx, flashgate.NewMessage(id, max(view.Epoch, 1), rs...)); err != nil {
 		return 0, err // the lease ends by itself
 	}
+	failpoint.Hit(failpoint.Relayed)
 	ids := orderIDs(rs)
 	k.metrics.relayed.Add(float64(len(ids)))
 	k.log.Info("reservations published again", saleField(id), zap.Int("orders", len(ids)), zap.String("first", string(ids[0])))

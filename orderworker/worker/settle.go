@@ -87,6 +87,16 @@ func (f *follower) owes(s *followed) bool {
 	return len(s.owed.ids) > 0
 }
 
+// owesAny reports whether, of these decisions, duplicates wait to be settled.
+func (k *keeper) owesAny(decided map[flashgate.SaleID]*settlement) bool {
+	for id, s := range decided {
+		if len(s.ids) > 0 && k.follows.owes(k.follows.of(id)) {
+			return true
+		}
+	}
+	return false
+}
+
 // settleRemembered settles what was remembered, once its seq is applied.
 func (k *keeper) settleRemembered(ctx context.Context, sale flashgate.SaleID) error {
 	f := k.follows.of(sale)
