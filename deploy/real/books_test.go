@@ -46,7 +46,7 @@ func (s *site) audit(t testing.TB) *audit {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	opts, err := goredis.ParseURL(s.redis.URL())
+	opts, err := goredis.ParseURL(s.redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}

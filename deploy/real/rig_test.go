@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -48,12 +49,12 @@ func TestMain(m *testing.M) {
 }
 
 // build builds the programs as the tests are built.
-func build(dir string) error {
+func build(dir string, flags ...string) error {
 	for program, pkg := range map[string]string{
 		"flashgate-demo": "flashgate/deploy/demo", "flashgate-real": "flashgate/deploy/real",
 		"shopapp": "flashgate/shopapp", "orderworker": "flashgate/orderworker",
 	} {
-		args := []string{"build", "-o", filepath.Join(dir, program)}
+		args := append([]string{"build", "-o", filepath.Join(dir, program)}, flags...)
 		if raceEnabled {
 			args = append(args, "-race")
 		}
@@ -78,6 +79,10 @@ type site struct {
 	gate     *redis.Store
 	service  *shop.Service
 	keys     *flashgate.Keyring
+
+	redisURL string // of the Redis that the site uses, for the test's own access
+	links    *links // between processes and servers; nil: they are connected directly
+	points   string // the folder of the failpoints; empty: built without
 }
 
 const database = "flashgate"
@@ -85,7 +90,22 @@ const database = "flashgate"
 // startSite starts servers and processes for one test, with further settings.
 func startSite(t *testing.T, env ...string) *site {
 	t.Helper()
+	s := newSite(t)
+	s.start(t, fleet.Config{Bin: bin, Env: env})
+	return s
+}
+
+// newSite starts the servers.
+func newSite(t *testing.T) *site {
+	t.Helper()
 	s := &site{redis: serverstest.OwnRedis(t, servers.RedisConfig{}), rabbit: serverstest.OwnRabbitMQ(t), maria: serverstest.OwnMariaDB(t)}
+	s.redisURL = s.redis.URL()
+	return s
+}
+
+// start starts the processes; cfg says what is not the same for every test.
+func (s *site) start(t *testing.T, cfg fleet.Config) {
+	t.Helper()
 	if err := s.maria.CreateDatabase(t.Context(), database); err != nil {
 		t.Fatal(err)
 	}
@@ -98,12 +118,12 @@ func startSite(t *testing.T, env ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Fleet, err = fleet.Start(t.Context(), fleet.Config{
-		Gateways: 2, Workers: 2, Bin: bin, Root: root, Data: t.TempDir(), Keys: key, LoadtestKey: loadtestKey, Env: env,
-		RedisURL: s.redis.URL(), AMQPURL: s.rabbit.URL(), MySQLDSN: s.maria.DSN(database),
-		GatewayAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", ShopAddr: "127.0.0.1:0", WorkerAddr: "127.0.0.1:0",
-	})
-	if err != nil {
+	cfg.Gateways, cfg.Workers, cfg.Root, cfg.Data = 2, 2, root, t.TempDir()
+	cfg.Keys, cfg.LoadtestKey = key, loadtestKey
+	cfg.RedisURL, cfg.AMQPURL, cfg.MySQLDSN = s.redisURL, s.rabbit.URL(), s.maria.DSN(database)
+	const free = "127.0.0.1:0"
+	cfg.GatewayAddr, cfg.AdminAddr, cfg.ShopAddr, cfg.WorkerAddr = free, free, cmp.Or(cfg.ShopAddr, free), free
+	if s.Fleet, err = fleet.Start(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -117,7 +137,6 @@ func startSite(t *testing.T, env ...string) *site {
 		}
 	})
 	s.open(t)
-	return s
 }
 
 // open opens the test's own access, to make crowds with.
@@ -128,7 +147,7 @@ func (s *site) open(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.database.Close() })
-	if s.gate, err = redis.Open(redis.Config{URL: s.redis.URL()}); err != nil {
+	if s.gate, err = redis.Open(redis.Config{URL: s.redisURL}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.gate.Close() })

@@ -31,7 +31,9 @@ type Config struct {
 	// The others count up from there by ten; with port 0 all of them are free ports.
 	GatewayAddr, AdminAddr, ShopAddr, WorkerAddr string
 
-	Env    []string  // further settings of all processes, such as ORDER_TTL=1m
+	Env []string // further settings of all processes, such as ORDER_TTL=1m
+	// EnvOf, if not nil, gives further settings of one process, by its name; they win.
+	EnvOf  func(process string) []string
 	Output io.Writer // what the processes print; nil: only the end is kept, for errors
 }
 
@@ -212,6 +214,9 @@ func nth(addr string, i int) (string, error) {
 }
 
 func (f *Fleet) process(name, program string, args []string, addr string, env ...string) *Process {
+	if f.cfg.EnvOf != nil {
+		env = append(env, f.cfg.EnvOf(name)...)
+	}
 	return &Process{
 		Name: name, Program: filepath.Join(f.cfg.Bin, program), Args: args, Dir: f.cfg.Root,
 		Env: f.env(env...), Ready: url(addr) + "/readyz", Output: f.cfg.Output,
