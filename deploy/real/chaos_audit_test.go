@@ -74,97 +74,169 @@ func (a *audit) sampleGate(ctx context.Context, sale flashgate.SaleID, s *sample
 	}
 }
 
+// drift is how often the sums differed.
+func (s sampled) drift() int { return len(s.broken) }
+
 // verdict is what the journal and the rows say together.
 type verdict struct {
-	requests, accepted, unclear, paid, cancelled, rejected int
-	broken                                                 []string
+	requests, accepted, unclear, unknown, paid, late, cancelled int
+	rejected                                                    int // after a 202, with a loss of Redis shortly before
+	oversold, lost, doubled                                     int // violations
+	broken                                                      []string
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d requests, %d ids with a 202, %d unclear answers, %d paid, %d cancelled by their buyer, %d rejected after a 202",
-		v.requests, v.accepted, v.unclear, v.paid, v.cancelled, v.rejected)
+	return fmt.Sprintf("%d requests, %d ids with a 202, %d unclear answers, %d of them 504, %d paid, %d payments too late, %d cancelled by their buyer, %d rejected after a 202 because Redis had lost it",
+		v.requests, v.accepted, v.unclear, v.unknown, v.paid, v.late, v.cancelled, v.rejected)
 }
 
-// judge holds every answer against what is in the database now.
-func (a *audit) judge(t *testing.T, lines []line, sales []flashgate.SaleID) (v verdict) {
-	t.Helper()
-	asked := map[flashgate.OrderID]line{}
-	told := map[string]map[flashgate.OrderID]bool{"buy": {}, "pay": {}, "cancel": {}}
+// told is what the journal says of one order.
+type told struct {
+	user                  flashgate.UserID
+	accepted              time.Time // the first 202
+	bought, paid, stopped bool
+}
+
+// readJournal sorts the answers by order, and counts them.
+func readJournal(lines []line) (map[flashgate.OrderID]*told, verdict) {
+	var v verdict
+	orders := map[flashgate.OrderID]*told{}
 	for _, l := range lines {
-		v.requests++
-		asked[l.Order] = l
+		o := orders[l.Order]
+		if o == nil {
+			o = &told{user: l.User}
+			orders[l.Order] = o
+		}
+		ok := l.Status == http.StatusAccepted || l.Status == http.StatusOK
 		switch {
-		case l.Status == http.StatusAccepted, l.Status == http.StatusOK:
-			told[l.Do][l.Order] = true
+		case l.Asks:
+			v.requests++
+		case ok && l.Do == "buy":
+			if !o.bought {
+				o.bought, o.accepted = true, l.At
+				v.accepted++
+			}
+		case ok && l.Do == "pay":
+			o.paid = true
+			v.paid++
+		case ok && l.Do == "cancel":
+			o.stopped = true
+			v.cancelled++
+		case l.Do == "pay" && l.Code == flashgate.CodeWrongState:
+			v.late++
 		case l.Status == 0, l.Status == http.StatusGatewayTimeout:
 			v.unclear++
+			if l.Status != 0 {
+				v.unknown++
+			}
 		}
 	}
-	v.accepted, v.paid, v.cancelled = len(told["buy"]), len(told["pay"]), len(told["cancel"])
-	wrong := func(format string, args ...any) { v.broken = append(v.broken, fmt.Sprintf(format, args...)) }
+	return orders, v
+}
+
+// lossCounts is for how long after a loss of Redis a rejection may be its work: what it
+// had accepted before is decided when its sale is open again.
+const lossCounts = time.Minute
+
+// judge holds every answer against what is in the database now. losses are the times at
+// which Redis lost writes.
+func (a *audit) judge(t *testing.T, lines []line, sales []flashgate.SaleID, losses []time.Time) verdict {
+	t.Helper()
+	orders, v := readJournal(lines)
+	wrong := func(count *int, format string, args ...any) {
+		*count++
+		v.broken = append(v.broken, fmt.Sprintf(format, args...))
+	}
+	var other int
 	for _, sale := range sales {
 		rows := a.allRows(t, sale)
 		live := map[string]int{}
 		for id, r := range rows {
-			l, known := asked[id]
-			switch {
-			case !known:
-				wrong("an order that nobody asked for: %s", id)
-			case string(l.User) != r.user:
-				wrong("P3: order %s of user %s was asked for by %s", id, r.user, l.User)
+			o := orders[id]
+			if o == nil {
+				wrong(&other, "P2: an order that nobody asked for: %s", id)
+				continue
+			}
+			if string(o.user) != r.user {
+				wrong(&other, "P3: order %s of user %s was asked for by %s", id, r.user, o.user)
 			}
 			if r.status == "pending" || r.status == "paid" {
 				if live[r.user]++; live[r.user] > 1 {
-					wrong("P3: user %s has %d live orders of sale %s", r.user, live[r.user], sale)
+					wrong(&v.doubled, "P3: user %s has %d live orders of sale %s", r.user, live[r.user], sale)
 				}
 			}
-			if r.status == "rejected" && told["buy"][id] {
-				v.rejected++
-				if a.lossless(t, sale) {
-					wrong("P2: order %s was answered 202 and is %s(%s), though Redis has lost nothing", id, r.status, r.reason)
+			if r.status == "rejected" && o.bought {
+				if lostBefore(losses, o.accepted, r.created) {
+					v.rejected++
+				} else {
+					wrong(&v.lost, "P2: order %s was answered 202 at %v and is %s(%s), though Redis had lost nothing", id, o.accepted, r.status, r.reason)
 				}
 			}
 		}
-		for id := range told["buy"] {
-			if _, ok := rows[id]; !ok && id.Sale() == sale {
-				wrong("P2: order %s was answered 202 and has no row", id)
-			}
+		var seeded, liveUnits int
+		must(t, a.db.QueryRowContext(t.Context(), "SELECT seeded FROM sale WHERE id = ?", sale).Scan(&seeded))
+		must(t, a.db.QueryRowContext(t.Context(), "SELECT COALESCE(SUM(units), 0) FROM orders WHERE sale = ? AND status IN ('pending', 'paid')", sale).Scan(&liveUnits))
+		if liveUnits > seeded {
+			v.oversold += liveUnits - seeded - 1
+			wrong(&v.oversold, "P1: sale %s has %d units and has sold %d", sale, seeded, liveUnits)
 		}
-		for id := range told["pay"] {
-			if r := rows[id]; id.Sale() == sale && r.status != "paid" {
-				wrong("order %s was answered paid and is %s(%s)", id, r.status, r.reason)
+		for id, o := range orders {
+			if id.Sale() != sale {
+				continue
 			}
-		}
-		for id := range told["cancel"] {
-			if r := rows[id]; id.Sale() == sale && r.status != "cancelled" {
-				wrong("order %s was answered cancelled and is %s(%s)", id, r.status, r.reason)
+			r, ok := rows[id]
+			switch {
+			case o.bought && !ok:
+				wrong(&v.lost, "P2: order %s was answered 202 at %v and has no row", id, o.accepted)
+			case o.paid && r.status != "paid":
+				wrong(&v.lost, "P2: order %s was answered paid and is %s(%s)", id, r.status, r.reason)
+			case o.stopped && r.status != "cancelled":
+				wrong(&other, "P4: order %s was answered cancelled and is %s(%s)", id, r.status, r.reason)
 			}
 		}
 	}
 	return v
 }
 
-// lossless reports whether Redis has kept a sale since it was first opened: only a
-// reconciliation raises the epoch again.
-func (a *audit) lossless(t *testing.T, sale flashgate.SaleID) bool {
-	t.Helper()
-	var epoch int
-	must(t, a.db.QueryRowContext(t.Context(), "SELECT epoch FROM sale WHERE id = ?", sale).Scan(&epoch))
-	return epoch <= 2
+// lostBefore reports whether Redis lost writes between an acceptance and its decision,
+// or shortly before the acceptance: then others were accepted for the same unit.
+func lostBefore(losses []time.Time, accepted, decided time.Time) bool {
+	for _, l := range losses {
+		if l.After(accepted.Add(-lossCounts)) && l.Before(decided.Add(time.Second)) {
+			return true
+		}
+	}
+	return false
 }
 
-type orderRow struct{ user, status, reason string }
+// epochs is how often the epochs of some sales were raised after their first opening.
+func (a *audit) epochs(t *testing.T, sales []flashgate.SaleID) (n int) {
+	t.Helper()
+	for _, sale := range sales {
+		var epoch int
+		must(t, a.db.QueryRowContext(t.Context(), "SELECT epoch FROM sale WHERE id = ?", sale).Scan(&epoch))
+		n += max(epoch-2, 0)
+	}
+	return n
+}
+
+type orderRow struct {
+	user, status, reason string
+	created              time.Time
+}
 
 func (a *audit) allRows(t *testing.T, sale flashgate.SaleID) map[flashgate.OrderID]orderRow {
 	t.Helper()
-	rows, err := a.db.QueryContext(t.Context(), "SELECT id, user, status, reason FROM orders WHERE sale = ?", sale)
+	rows, err := a.db.QueryContext(t.Context(), "SELECT id, user, status, reason, created FROM orders WHERE sale = ?", sale)
 	must(t, err)
 	defer func(r *sql.Rows) { must(t, r.Close()) }(rows)
 	out := map[flashgate.OrderID]orderRow{}
 	for rows.Next() {
 		var id flashgate.OrderID
 		var r orderRow
-		must(t, rows.Scan(&id, &r.user, &r.status, &r.reason))
+		var created int64
+		must(t, rows.Scan(&id, &r.user, &r.status, &r.reason, &created))
+		r.created = time.UnixMilli(created)
 		out[id] = r
 	}
 	must(t, rows.Err())

@@ -196,17 +196,29 @@ func (s *site) crowd(t *testing.T, sale flashgate.SaleID, n int) []*buyer {
 	}
 	out := make([]*buyer, n)
 	for i, m := range members {
-		b := &buyer{sale: sale, site: s, member: m}
-		for k, u := range s.URLs {
-			b.clients[k] = contract.NewClient(u, loadtestKey, nil)
-		}
-		if err := b.carry(m.Token); err != nil {
+		if out[i], err = s.buyerOf(sale, m); err != nil {
 			t.Fatal(err)
 		}
-		b.mint()
-		out[i] = b
 	}
 	return out
+}
+
+// newBuyer makes one visitor.
+func (s *site) newBuyer(ctx context.Context, sale flashgate.SaleID) (*buyer, error) {
+	members, err := s.service.CreateCrowd(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return s.buyerOf(sale, members[0])
+}
+
+func (s *site) buyerOf(sale flashgate.SaleID, m shop.Member) (*buyer, error) {
+	b := &buyer{sale: sale, site: s, member: m}
+	for k, u := range s.URLs {
+		b.clients[k] = contract.NewClient(u, loadtestKey, nil)
+	}
+	b.mint()
+	return b, b.carry(m.Token)
 }
 
 // mint gives the buyer a new path and order id.

@@ -163,7 +163,9 @@ func plan(cfg Config) (*Fleet, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.Workers = append(f.Workers, f.process(fmt.Sprint("worker ", i+1), "orderworker", []string{"run"}, addr, "WORKER_ADDR="+addr))
+		worker := f.process(fmt.Sprint("worker ", i+1), "orderworker", []string{"run"}, addr, "WORKER_ADDR="+addr)
+		worker.Metrics = url(addr) + "/metrics"
+		f.Workers = append(f.Workers, worker)
 	}
 	for i := range cfg.Gateways {
 		addr, err := nth(cfg.GatewayAddr, i)
@@ -177,6 +179,7 @@ func plan(cfg Config) (*Fleet, error) {
 		gateway := f.process(fmt.Sprint("gateway ", i+1), "flashgate-demo",
 			[]string{"caddy", "run", "--config", "Caddyfile.real"}, addr,
 			"FLASHGATE_ADDR="+addr, "FLASHGATE_ADMIN="+admin, "SHOP_ADDR="+shop)
+		gateway.Metrics = url(admin) + "/metrics"
 		gateway.Env = slices.DeleteFunc(gateway.Env, func(e string) bool { return strings.HasPrefix(e, "MYSQL_DSN=") })
 		f.Gateways = append(f.Gateways, gateway)
 		f.URLs = append(f.URLs, url(addr))

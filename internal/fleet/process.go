@@ -24,6 +24,7 @@ type Process struct {
 	Env     []string // all of it: nothing is inherited
 	Dir     string   // working directory
 	Ready   string   // URL that answers 200 once it serves
+	Metrics string   // URL of its figures, for Prometheus; empty: it has none
 	Output  io.Writer
 
 	mu     sync.Mutex

@@ -1,0 +1,211 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"flashgate/internal/failpoint"
+	"flashgate/internal/fleet"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// tallyOf counts by name.
+type tallyOf map[string]int
+
+func (t tallyOf) total() (n int) {
+	for _, k := range t {
+		n += k
+	}
+	return n
+}
+
+func (t tallyOf) String() string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		out = append(out, fmt.Sprint(name, " ", t[name]))
+	}
+	return strings.Join(out, ", ")
+}
+
+// counts are what the campaign did.
+type counts struct {
+	mu                            sync.Mutex
+	faults, kills, points, broken tallyOf
+	losses                        []time.Time // of writes, by Redis
+	races, letters                int
+	recoveries                    []time.Duration
+}
+
+func (k *counts) add(into *tallyOf, name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if *into == nil {
+		*into = tallyOf{}
+	}
+	(*into)[name]++
+}
+
+func (k *counts) fault(name string)           { k.add(&k.faults, name) }
+func (k *counts) killed(process string)       { k.add(&k.kills, process) }
+func (k *counts) struck(point failpoint.Name) { k.add(&k.points, string(point)) }
+func (k *counts) link(kind string)            { k.add(&k.broken, kind) }
+
+func (k *counts) lost() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.losses = append(k.losses, time.Now())
+}
+
+func (k *counts) raced() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.races++
+}
+
+func (k *counts) replayed() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.letters++
+}
+
+func (k *counts) recoveredIn(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.recoveries = append(k.recoveries, d)
+}
+
+// percentile of the recovery times.
+func (k *counts) percentile(p int) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.recoveries) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(k.recoveries))
+	return sorted[min(len(sorted)-1, len(sorted)*p/100)].Round(time.Millisecond)
+}
+
+// figures reads the metrics of all processes again and again and adds up by how much
+// the counters grew. A process that dies takes with it what grew since the last look,
+// so the sums are too small if anything.
+type figures struct {
+	mu    sync.Mutex
+	grown map[string]float64 // by metric and labels
+	seen  map[string]float64 // the last value, by process, metric and labels
+	peaks map[string]float64 // of gauges
+}
+
+func newFigures() *figures {
+	return &figures{grown: map[string]float64{}, seen: map[string]float64{}, peaks: map[string]float64{}}
+}
+
+func (f *figures) watch(ctx context.Context, ps []*fleet.Process) {
+	var wg sync.WaitGroup
+	for _, p := range ps {
+		if p.Metrics == "" {
+			continue
+		}
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_ = f.read(ctx, p) // it may be dead
+				pause(ctx, 200*time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+var scraper = &http.Client{Timeout: 2 * time.Second}
+
+func (f *figures) read(ctx context.Context, p *fleet.Process) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.Metrics, nil)
+	if err != nil {
+		return err
+	}
+	res, err := scraper.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(res.Body)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, family := range families {
+		if !strings.HasPrefix(name, "flashgate_") {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			series := name
+			for _, l := range m.GetLabel() {
+				series += fmt.Sprintf(",%s=%s", l.GetName(), l.GetValue())
+			}
+			switch {
+			case m.GetGauge() != nil:
+				v := m.GetGauge().GetValue()
+				f.peaks[series] = max(f.peaks[series], v, -v)
+			case m.GetCounter() != nil:
+				v, before := m.GetCounter().GetValue(), f.seen[p.Name+" "+series]
+				if v < before { // another process by now
+					before = 0
+				}
+				f.grown[series] += v - before
+				f.seen[p.Name+" "+series] = v
+			}
+		}
+	}
+	return nil
+}
+
+// sum adds up the series of a metric whose labels contain all of these, such as
+// "code=unknown_outcome".
+func (f *figures) sum(name string, labels ...string) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+series:
+	for s, v := range f.grown {
+		parts := strings.Split(s, ",")
+		if parts[0] != name {
+			continue
+		}
+		for _, l := range labels {
+			if !slices.Contains(parts[1:], l) {
+				continue series
+			}
+		}
+		n += int(v)
+	}
+	return n
+}
+
+// peak is the highest value of a gauge, whatever its sign.
+func (f *figures) peak(name string) (v float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s, p := range f.peaks {
+		if metric, _, _ := strings.Cut(s, ","); metric == name {
+			v = max(v, p)
+		}
+	}
+	return v
+}
+
+// atLeast fails the campaign for everything that it was to show and has not.
+func atLeast(t *testing.T, want int, what string, got int) {
+	t.Helper()
+	if got < want {
+		t.Errorf("%s: %d, at least %d are needed for the campaign to show anything", what, got, want)
+	}
+}
