@@ -9,10 +9,11 @@ CADDY_OUTPUT ?= bin/caddy
 GATEWAYS ?= 1
 WORKERS ?= 1
 N ?= 500
-CHAOS_FOR ?= 5m
+CHAOS_FOR ?= 20m
+CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,9 +51,18 @@ test: ## every test, against real parts; installs what is missing on Debian as r
 	@./deploy/test-tools.sh
 	$(GO) test -count=1 -timeout $(TEST_TIMEOUT) ./...
 
-chaos: ## sell while everything is killed, frozen, emptied and set back, for CHAOS_FOR (default 5m); audits every answer
+chaos: ## sell while everything is killed, frozen, cut off and set back, for CHAOS_FOR (default 20m); audits every answer
 	@./deploy/test-tools.sh
-	$(GO) test -count=1 -timeout 2h -v -run '^TestChaos$$' ./deploy/real -chaos.for $(CHAOS_FOR) -chaos.seed $(CHAOS_SEED)
+	$(GO) test -count=1 -timeout 3h -v -run '^TestChaos$$' ./deploy/real -chaos.for $(CHAOS_FOR) -chaos.seed $(CHAOS_SEED)
+	$(GO) test -count=1 -timeout 1h -v -run '^TestChaosEmbedded$$' ./deploy/demo -chaos.embedded.kills $(CHAOS_KILLS) -chaos.seed $(CHAOS_SEED)
+
+chaos-mutants: ## take one safeguard after the other out of a copy of the code; each must be caught
+	@./deploy/test-tools.sh
+	@$(GO) run ./deploy/mutants
+
+model: ## check the protocol's model and refute its mutants with Spin
+	@./deploy/test-tools.sh
+	@./deploy/model/run.sh
 
 race: ## the tests with the race detector
 	@./deploy/test-tools.sh

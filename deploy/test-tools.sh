@@ -22,6 +22,8 @@ have chromium chromium-browser google-chrome || missing="$missing chromium"
 have redis-server || missing="$missing redis-server"
 have rabbitmq-server || missing="$missing rabbitmq-server"
 have mariadbd || missing="$missing mariadb-server"
+have spin || missing="$missing spin"
+have gcc || missing="$missing gcc libc6-dev"
 have mvn || missing="$missing maven"
 have java || missing="$missing default-jre-headless"
 [ -n "$missing" ] || exit 0
@@ -34,6 +36,8 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		redis-server) echo "  redis-server: Redis 7 or later, so that 'redis-server' is found in PATH" >&2 ;;
 		rabbitmq-server) echo "  rabbitmq-server: RabbitMQ 3.10 or later with its Erlang, so that 'rabbitmq-server' and 'epmd' are found" >&2 ;;
 		mariadb-server) echo "  mariadb-server: MariaDB 10.6 or later, so that 'mariadbd' and 'mariadb-install-db' are found" >&2 ;;
+		spin) echo "  spin: the check of the protocol's model" >&2 ;;
+		gcc) echo "  gcc: Spin's checks are C programs" >&2 ;;
 		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;
 		esac
 	done

@@ -42,7 +42,7 @@ type counts struct {
 	faults, kills, points, broken tallyOf
 	losses                        []time.Time // of writes, by Redis
 	races, letters                int
-	recoveries                    []time.Duration
+	recoveries                    map[string][]time.Duration // by what there was to recover from
 }
 
 func (k *counts) add(into *tallyOf, name string) {
@@ -77,21 +77,31 @@ func (k *counts) replayed() {
 	k.letters++
 }
 
-func (k *counts) recoveredIn(d time.Duration) {
+func (k *counts) recoveredIn(from string, d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.recoveries = append(k.recoveries, d)
+	if k.recoveries == nil {
+		k.recoveries = map[string][]time.Duration{}
+	}
+	k.recoveries[from] = append(k.recoveries[from], d)
 }
 
-// percentile of the recovery times.
-func (k *counts) percentile(p int) time.Duration {
+// recovery is how long it took to recover from what begins with from.
+func (k *counts) recovery(from string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.recoveries) == 0 {
-		return 0
+	var all []time.Duration
+	for name, ds := range k.recoveries {
+		if strings.HasPrefix(name, from) {
+			all = append(all, ds...)
+		}
 	}
-	sorted := slices.Sorted(slices.Values(k.recoveries))
-	return sorted[min(len(sorted)-1, len(sorted)*p/100)].Round(time.Millisecond)
+	if len(all) == 0 {
+		return "not measured"
+	}
+	slices.Sort(all)
+	at := func(p int) time.Duration { return all[min(len(all)-1, len(all)*p/100)].Round(10 * time.Millisecond) }
+	return fmt.Sprintf("p50 %v, p99 %v, longest %v, of %d", at(50), at(99), at(100), len(all))
 }
 
 // figures reads the metrics of all processes again and again and adds up by how much

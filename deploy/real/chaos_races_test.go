@@ -22,7 +22,7 @@ func (c *chaos) raceFaults() []misfortune {
 // gateway that believes a sold-out answer from before the restock goes on refusing,
 // and the unit is never sold.
 func (c *chaos) restockRace(t *testing.T) {
-	c.recovered(t, "before a restock")
+	c.recovered(t, "whatever was before")
 	mend := c.poisonAll(t, c.links.of("gateway", toRedis), "latency", fromServer, map[string]int{"latency": 300, "jitter": 200})
 	for range 3 {
 		pause(t.Context(), 300*time.Millisecond)
@@ -75,7 +75,7 @@ func (c *chaos) deadLetter(t *testing.T) {
 		pause(ctx, 100*time.Millisecond)
 	}
 	c.emptied(t)
-	c.recovered(t, "a reopening with a dead letter")
+	c.recovered(t, "Redis emptied with a dead letter")
 	insist("the trigger's end", "DROP TRIGGER refused_by_the_campaign")
 	var err error
 	for bought && letters() != 0 && ctx.Err() == nil {

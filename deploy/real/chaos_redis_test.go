@@ -22,7 +22,7 @@ func (c *chaos) redisFaults() []misfortune {
 		{"Redis flushed", 1, c.flushed},
 		{"Redis set back", 1, c.setBack},
 		{"Redis failed over and back", 1, c.failedOver},
-		{"two reconcilers at once", 1, c.twoReconcilers},
+		{"Redis emptied, two reconcilers", 1, c.twoReconcilers},
 	}
 }
 

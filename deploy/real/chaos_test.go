@@ -168,7 +168,7 @@ func (c *chaos) recovered(t *testing.T, after string) {
 	begin := time.Now()
 	for time.Since(begin) < recoverWithin {
 		if took, ok := c.pulse.since(begin); ok {
-			c.count.recoveredIn(took)
+			c.count.recoveredIn(after, took)
 			return
 		}
 		pause(t.Context(), 10*time.Millisecond)
@@ -209,9 +209,10 @@ func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
 		v.oversold, v.lost, v.doubled, got.drift(), got.database, got.gate)
 	t.Logf("the faults have hit: %d duplicates suppressed, %d unknown outcomes, %d relay takeovers, %d epochs raised, %d settles, %d restocks raced, %d dead letters replayed",
 		duplicates, v.unclear, takeovers, epochs, settles, c.count.races, c.count.letters)
-	t.Logf("recovery: p50 %v, p99 %v, of %d; from the end of a fault until both gateways have sold something that was asked for later",
-		c.count.percentile(50), c.count.percentile(99), len(c.count.recoveries))
-
+	t.Logf("recovery, from the end of a fault until both gateways have sold something that was asked for later: %s", c.count.recovery(""))
+	for _, from := range []string{toRedis, toRabbitMQ, toMariaDB, "gateway", "worker"} {
+		t.Logf("recovery from a fault of %s: %s", from, c.count.recovery(from))
+	}
 	if *chaosOnly != "" {
 		t.Log("only some faults were asked for: this is not a campaign")
 		return
