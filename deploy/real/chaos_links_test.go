@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"flashgate/internal/fleet"
+	"flashgate/internal/servers"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/stream"
@@ -49,8 +50,12 @@ func newLinks(t *testing.T) *links {
 
 // add puts a proxy in front of upstream and returns its address.
 func (ls *links) add(process, server, upstream string) (string, error) {
+	port, err := servers.FreePort()
+	if err != nil {
+		return "", err
+	}
 	l := &link{process: process, server: server}
-	l.proxy = toxiproxy.NewProxy(ls.api, l.name(), "127.0.0.1:0", upstream)
+	l.proxy = toxiproxy.NewProxy(ls.api, l.name(), fmt.Sprint("127.0.0.1:", port), upstream)
 	if err := ls.api.Collection.Add(l.proxy, true); err != nil {
 		return "", err
 	}
@@ -99,14 +104,14 @@ func (l *link) poison(kind string, direction stream.Direction, attributes map[st
 	return func() error { return l.proxy.Toxics.RemoveToxic(context.Background(), name) }, nil
 }
 
-// cut closes every connection of the link at once.
+// cut closes every connection of the link at once: that is what the end of this toxic
+// does.
 func (l *link) cut() error {
-	where := toxiproxy.Proxy{Listen: l.proxy.Listen, Upstream: l.proxy.Upstream}
-	if err := l.proxy.Update(&where); err != nil {
+	mend, err := l.poison("timeout", fromServer, nil)
+	if err != nil {
 		return err
 	}
-	where.Enabled = true
-	return l.proxy.Update(&where)
+	return mend()
 }
 
 // envOf gives each process its own way to each server, and its folder of failpoints.
@@ -145,10 +150,7 @@ func startBreakable(t *testing.T, env ...string) *site {
 	own, err := s.links.add("test", toRedis, s.redis.Addr())
 	must(t, err)
 	s.redisURL = "redis://" + own + "/0"
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	shop := free.Addr().String()
-	must(t, free.Close())
+	shop := freeAddr(t, false)
 	s.start(t, fleet.Config{Bin: withFailpoints(t), Env: env, EnvOf: s.envOf(t, shop), ShopAddr: shop})
 	return s
 }

@@ -121,8 +121,8 @@ func (s *site) start(t *testing.T, cfg fleet.Config) {
 	cfg.Gateways, cfg.Workers, cfg.Root, cfg.Data = 2, 2, root, t.TempDir()
 	cfg.Keys, cfg.LoadtestKey = key, loadtestKey
 	cfg.RedisURL, cfg.AMQPURL, cfg.MySQLDSN = s.redisURL, s.rabbit.URL(), s.maria.DSN(database)
-	const free = "127.0.0.1:0"
-	cfg.GatewayAddr, cfg.AdminAddr, cfg.ShopAddr, cfg.WorkerAddr = free, free, cmp.Or(cfg.ShopAddr, free), free
+	cfg.GatewayAddr, cfg.AdminAddr, cfg.WorkerAddr = freeAddr(t, true), freeAddr(t, true), freeAddr(t, true)
+	cfg.ShopAddr = cmp.Or(cfg.ShopAddr, freeAddr(t, false))
 	if s.Fleet, err = fleet.Start(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +137,19 @@ func (s *site) start(t *testing.T, cfg fleet.Config) {
 		}
 	})
 	s.open(t)
+}
+
+// freeAddr is an address for a process that will be killed and must get it again; two
+// says that the one ten ports higher is for a second process.
+func freeAddr(t *testing.T, two bool) string {
+	t.Helper()
+	for {
+		port, err := servers.FreePort()
+		must(t, err)
+		if !two || servers.PortFree(port+10) {
+			return fmt.Sprint("127.0.0.1:", port)
+		}
+	}
 }
 
 // open opens the test's own access, to make crowds with.

@@ -45,6 +45,16 @@ func freePorts(n int) ([]int, error) {
 	return nil, errors.New("servers: no free port on " + loopback)
 }
 
+// FreePort returns a port of 127.0.0.1 that nobody listens on, that this process has not
+// been given before, and that no outgoing connection takes while its server is down.
+func FreePort() (int, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
+}
+
 // PortFree reports whether a server could listen on the port of 127.0.0.1 now.
 func PortFree(port int) bool {
 	l, err := net.Listen("tcp4", address(port))
