@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"flashgate/internal/fleet"
@@ -90,10 +91,12 @@ const (
 	toServer   = stream.Upstream
 )
 
+var poisons atomic.Int64
+
 // poison lets a toxic work on a link until the returned function is called. Kinds and
 // attributes: https://github.com/Shopify/toxiproxy#toxics.
 func (l *link) poison(kind string, direction stream.Direction, attributes map[string]int) (func() error, error) {
-	name := kind + " " + direction.String()
+	name := fmt.Sprint(kind, " ", poisons.Add(1)) // two of a kind may meet on one link
 	spec, err := json.Marshal(map[string]any{"name": name, "type": kind, "stream": direction.String(), "attributes": attributes})
 	if err != nil {
 		return nil, err

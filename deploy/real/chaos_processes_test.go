@@ -64,7 +64,7 @@ func (c *chaos) freezeServer(s server, longest time.Duration) func(*testing.T) {
 // processFaults are kills and freezes at random times.
 func (c *chaos) processFaults() []misfortune {
 	out := []misfortune{
-		{"RabbitMQ killed", 3, c.killServer(toRabbitMQ, c.rabbit)},
+		{"RabbitMQ killed", 4, c.killServer(toRabbitMQ, c.rabbit)},
 		{"Redis killed", 3, c.killServer(toRedis, c.redis)},
 		{"MariaDB killed", 3, c.killServer(toMariaDB, c.maria)},
 		{"RabbitMQ stopped", 1, c.stopServer(c.rabbit)},
