@@ -3,7 +3,6 @@ package flashgate
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 )
 
 // MessageVersion is the version of the order message that EncodeMessage writes,
@@ -40,7 +39,7 @@ func NewMessage(sale SaleID, epoch uint64, rs ...Reservation) Message {
 func (m Message) Validate() error {
 	const op = "flashgate.Message"
 	if m.Version != MessageVersion {
-		return Invalid(op, "v", "is %d; this program reads version %d", m.Version, MessageVersion)
+		return wrongVersion(op, m.Version)
 	}
 	if _, err := ParseSaleID(string(m.Sale)); err != nil {
 		return err
@@ -80,17 +79,18 @@ func EncodeMessage(m Message) ([]byte, error) {
 }
 
 func marshalMessage(m Message) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(m); err != nil {
-		return nil, &Error{Code: CodeInternal, Op: "flashgate.EncodeMessage", Err: err}
+	out, err := encodeCanonical(m)
+	if err != nil {
+		return nil, err
 	}
-	out := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if len(out) > MaxMessageBytes {
-		return nil, Errorf(CodeTooLarge, "flashgate.EncodeMessage", "The message has %d bytes, at most %d are allowed.", len(out), MaxMessageBytes)
+		return nil, tooLarge("flashgate.EncodeMessage", len(out))
 	}
 	return out, nil
+}
+
+func tooLarge(op string, n int) error {
+	return Errorf(CodeTooLarge, op, "The message has %d bytes, at most %d are allowed.", n, MaxMessageBytes)
 }
 
 // DecodeMessage reads the canonical form and nothing else. CodeTooLarge above
@@ -106,85 +106,42 @@ func DecodeMessage(body []byte) (Message, error) {
 	return m, nil
 }
 
-// DecodeSplit reads a message whose parts may be bad: the reservations that are
-// good, and the bad ones as raw canonical JSON with the reason, so that one bad
-// reservation never takes its neighbours down. An error means that the message as
-// a whole cannot be read.
-func DecodeSplit(body []byte) (m Message, bad []BadReservation, err error) {
-	m, err = decodeForm(body)
-	if err != nil {
-		return Message{}, nil, err
-	}
-	if err := m.Validate(); err == nil {
-		return m, nil, nil
-	}
-	all := m.Reservations
-	m.Reservations = nil
-	if err := (Message{Version: m.Version, Sale: m.Sale, Fence: true}).Validate(); err != nil {
-		return Message{}, nil, err
-	}
-	if m.Fence || len(all) < 1 || len(all) > MaxMessageReservations {
-		m.Reservations = all
-		return Message{}, nil, m.Validate()
-	}
-	seen := map[OrderID]bool{}
-	for _, r := range all {
-		err := r.Validate()
-		switch {
-		case err != nil:
-		case r.Order.Sale() != m.Sale:
-			err = Invalid("flashgate.DecodeSplit", "order", "is of sale %q, the message of sale %q", r.Order.Sale(), m.Sale)
-		case seen[r.Order]:
-			continue // the first of them stands for both
-		}
-		if err != nil {
-			bad = append(bad, BadReservation{Reservation: r, Err: err})
-			continue
-		}
-		seen[r.Order] = true
-		m.Reservations = append(m.Reservations, r)
-	}
-	return m, bad, nil
-}
-
-// BadReservation is a part of a message that cannot be decided.
-type BadReservation struct {
-	Reservation Reservation
-	Err         error
-}
-
 // decodeForm decodes, and encodes again to see that the bytes were canonical:
 // that one comparison refuses unknown, repeated and misspelt members, other white
 // space and other number forms, all of which encoding/json lets pass.
 func decodeForm(body []byte) (Message, error) {
 	const op = "flashgate.DecodeMessage"
 	if len(body) > MaxMessageBytes {
-		return Message{}, Errorf(CodeTooLarge, op, "The message has %d bytes, at most %d are allowed.", len(body), MaxMessageBytes)
+		return Message{}, tooLarge(op, len(body))
 	}
 	var m Message
 	if err := json.Unmarshal(body, &m); err != nil {
-		return Message{}, &Error{Code: CodeInvalid, Op: op, Field: "message", Message: "is not an order message", Err: err}
+		return Message{}, notDecoded(op, "message", "is not an order message", err)
 	}
 	if m.Version != MessageVersion {
-		return Message{}, Invalid(op, "v", "is %d; this program reads version %d", m.Version, MessageVersion)
+		return Message{}, wrongVersion(op, m.Version)
 	}
 	again, err := marshalMessage(m)
 	if err != nil {
 		return Message{}, err
 	}
 	if !bytes.Equal(again, body) {
-		return Message{}, &Error{Code: CodeInvalid, Op: op, Field: "message", Message: "is not in canonical form",
-			Err: fmt.Errorf("differs from its own encoding at byte %d", firstDifference(again, body))}
+		return Message{}, notCanonical(op, "message", again, body)
 	}
 	return m, nil
 }
 
-func firstDifference(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
+func wrongVersion(op string, v int) error {
+	return Invalid(op, "v", "is %d; this program reads version %d", v, MessageVersion)
+}
+
+// encodeCanonical is JSON as it stands in a message.
+func encodeCanonical(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, &Error{Code: CodeInternal, Op: "flashgate.EncodeMessage", Err: err}
 	}
-	return n
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

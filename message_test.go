@@ -126,33 +126,6 @@ func TestMessageBounds(t *testing.T) {
 	}
 }
 
-// One bad reservation never takes its neighbours down.
-func TestDecodeSplit(t *testing.T) {
-	t.Parallel()
-	body, err := flashgate.EncodeMessage(fixedMessage(4))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := strings.Replace(string(body), `"units":2`, `"units":0`, 1)
-	s = strings.Replace(s, "1.000002", "9.000002", 1)
-	s = strings.Replace(s, "1.000003", "1.000000", 1)
-	m, bad, err := flashgate.DecodeSplit([]byte(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(m.Reservations) != 1 || m.Reservations[0].Order != fixedMessage(1).Reservations[0].Order {
-		t.Errorf("good: %+v", m.Reservations)
-	}
-	if len(bad) != 2 {
-		t.Errorf("bad: %+v", bad)
-	}
-	for _, body := range []string{"", "{}", `{"v":2,"sale":"1","epoch":7}`, `{"v":1,"sale":"1","epoch":7}`, `{"v":1,"sale":"a b","epoch":7}`} {
-		if _, _, err := flashgate.DecodeSplit([]byte(body)); err == nil {
-			t.Errorf("%q was read", body)
-		}
-	}
-}
-
 func FuzzDecodeMessage(f *testing.F) {
 	for _, n := range []int{1, 3} {
 		body, err := flashgate.EncodeMessage(fixedMessage(n))
@@ -162,10 +135,20 @@ func FuzzDecodeMessage(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"v":1,"sale":"1","epoch":8,"fence":true}`))
+	f.Add([]byte(`{"v":1,"sale":"1","epoch":8,"reservations":[{"order":"` + fixedOrder + `","user":"ann","units":1,"at":1},{"order":1}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := flashgate.DecodeMessage(body)
-		if _, _, serr := flashgate.DecodeSplit(body); err == nil && serr != nil {
-			t.Errorf("DecodeSplit refuses what DecodeMessage reads: %v", serr)
+		split, bad, serr := flashgate.DecodeSplit(body)
+		if err == nil && (serr != nil || len(bad) > 0) {
+			t.Errorf("DecodeSplit refuses what DecodeMessage reads: %+v, %v", bad, serr)
+		}
+		if serr == nil && (split.Fence || len(split.Reservations) > 0) {
+			if _, err := flashgate.EncodeMessage(split); err != nil {
+				t.Errorf("DecodeSplit lets pass what is not valid: %v", err)
+			}
+		}
+		if serr == nil && !split.Fence && len(split.Reservations)+len(bad) == 0 {
+			t.Errorf("DecodeSplit reads nothing at all, and without an error, from %q", body)
 		}
 		if err != nil {
 			return

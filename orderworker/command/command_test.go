@@ -79,8 +79,10 @@ func TestSaleCommands(t *testing.T) {
 	}
 	d.run("sale", "list")
 	d.run("sale", "list", "--json")
+	d.run("sale", "restock", "soon", "5") // not started is not ended
 	d.run("sale", "open", "soon")
 	d.run("sale", "open", "open")
+	d.run("sale", "restock", "past", "5")
 	d.run("sale", "open", "past")
 	d.run("sale", "open", "past", "--for", "90m")
 	d.run("sale", "close", "past")
@@ -90,6 +92,9 @@ func TestSaleCommands(t *testing.T) {
 	d.run("sale", "restock", "nowhere", "25")
 	d.run("sale", "restock", "nowhere", "25", "--json")
 	d.run("sale", "restock", "open", "0")
+	d.run("sale", "restock", "open", "-5")
+	d.run("sale", "restock", "open", "-5", "--json")
+	d.run("sale", "restock", "open", "5", "-x")
 	d.run("sale", "restock", "open", "many", "--json")
 	d.run("sale", "restock", "open")
 	d.run("sale", "restock", "open", "1000000000")

@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -108,7 +109,7 @@ func (c *cli) orderTable(v orderView) error {
 	}
 	if d := v.DeadLetter; d != nil {
 		all = append(all, []string{"dead letter", d.Reason}, []string{"since", d.CreatedAt},
-			[]string{"detail", d.Detail}, []string{"record", d.Record})
+			[]string{"detail", d.Detail}, []string{"record", excerpt(d.Record)})
 	}
 	var rows [][]string
 	for _, r := range all {
@@ -187,6 +188,9 @@ func (c *cli) replayOrder(ctx context.Context, args []string) error {
 		if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
 			return noLetter(ctx, b, id)
 		}
+		if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Code == flashgate.CodeWrongState {
+			return flashgate.Errorf(e.Code, e.Op, "%s Its dead letter says more: `orderworker orders show %s`.", e.Message, oneLine(args[0]))
+		}
 		if err != nil {
 			return err
 		}
@@ -217,7 +221,7 @@ func (c *cli) dropOrder(ctx context.Context, text string, yes bool) error {
 			if !c.Interactive {
 				return flashgate.Invalid(op, "--yes", "is needed where nobody can be asked: a dropped order cannot be brought back")
 			}
-			if !c.ask(fmt.Sprintf("Drop %s (%s: %s)? It cannot be brought back. [y/N] ", id, letter.Reason, oneLine(letter.Record))) {
+			if !c.ask(fmt.Sprintf("Drop %s (%s: %s)? It cannot be brought back. [y/N] ", id, letter.Reason, oneLine(excerpt(letter.Record)))) {
 				return flashgate.Errorf(flashgate.CodeWrongState, op, "Nothing was dropped.")
 			}
 		}

@@ -25,6 +25,10 @@ Redis has restarted, failed over or come back with older data, is opened from th
 database; running workers do the same by themselves. Of an open sale it only compares
 the sums and reports.
 
+MISSING is SEEDED − LEFT − LIVE, in the database at one moment. DRIFT is FREE + HELD at
+the gate − OF, which is the stock left in the database after the same change; without a
+number the sale went on too fast to be read twice at one change. Both must be zero.
+
 With --dry-run it changes nothing and says what it would do.
 
 The embedded backends need no reconciliation: gate and database share their
@@ -112,7 +116,8 @@ type reportView struct {
 	Missing     int64            `json:"missing"` // seeded − stock_left − live units
 	Free        int64            `json:"free"`
 	Held        int64            `json:"held"`
-	Drift       int64            `json:"drift"` // free + held − stock_left
+	GateLeft    int64            `json:"gate_left"` // stock_left when free and held were read
+	Drift       int64            `json:"drift"`     // free + held − gate_left
 	Compared    bool             `json:"compared"`
 	Ahead       bool             `json:"ahead"`
 	Lag         uint64           `json:"lag"`
@@ -122,20 +127,22 @@ type reportView struct {
 
 func (c *cli) printReports(reports []worker.Report) error {
 	views := make([]reportView, len(reports))
-	rows := [][]string{{"SALE", "OPEN", "EPOCH", "SEEDED", "LEFT", "LIVE", "MISSING", "FREE", "HELD", "DRIFT", "AHEAD", "LAG", "WAITING", "DEAD", "ACTION"}}
+	rows := [][]string{{"SALE", "OPEN", "EPOCH", "SEEDED", "LEFT", "LIVE", "MISSING", "FREE", "HELD", "OF", "DRIFT", "AHEAD", "LAG", "WAITING", "DEAD", "ACTION"}}
 	for i, r := range reports {
 		v := reportView{
 			Sale: r.Sale.ID, Action: r.Action, Open: r.View.Open, Epoch: r.Sale.Epoch, Seeded: r.Sale.Seeded, StockLeft: r.Sale.StockLeft,
-			LiveUnits: r.LiveUnits, Missing: r.Missing, Free: r.View.Free, Held: r.View.Held, Drift: r.Drift, Compared: r.Compared,
+			LiveUnits: r.LiveUnits, Missing: r.Missing, Free: r.View.Free, Held: r.View.Held, GateLeft: r.GateLeft, Drift: r.Drift, Compared: r.Compared,
 			Ahead: r.Ahead, Lag: r.Lag, Waiting: r.Waiting, DeadLetters: r.DeadLetters,
 		}
-		drift := "-"
+		drift, left := "-", "-"
 		if v.Compared {
-			drift = fmt.Sprint(v.Drift)
+			drift, left = fmt.Sprint(v.Drift), fmt.Sprint(v.GateLeft)
+		} else if v.Open {
+			v.Action += "; its sums were not compared, as gate and database could not be read at the same change: run it again"
 		}
 		views[i] = v
 		rows = append(rows, []string{string(v.Sale), fmt.Sprint(v.Open), fmt.Sprint(v.Epoch), fmt.Sprint(v.Seeded), fmt.Sprint(v.StockLeft), fmt.Sprint(v.LiveUnits),
-			fmt.Sprint(v.Missing), fmt.Sprint(v.Free), fmt.Sprint(v.Held), drift, fmt.Sprint(v.Ahead), fmt.Sprint(v.Lag), fmt.Sprint(v.Waiting), fmt.Sprint(v.DeadLetters), v.Action})
+			fmt.Sprint(v.Missing), fmt.Sprint(v.Free), fmt.Sprint(v.Held), left, drift, fmt.Sprint(v.Ahead), fmt.Sprint(v.Lag), fmt.Sprint(v.Waiting), fmt.Sprint(v.DeadLetters), v.Action})
 	}
 	if c.json {
 		return writeJSON(c.Stdout, views)

@@ -27,11 +27,20 @@ one of them.`,
 	open.Flags().StringVar(&end.span, "for", "", "end it so long after now: 90s, 30m, 1h30m")
 	open.Flags().StringVar(&end.until, "until", "", "end it then: an RFC 3339 time")
 	open.RunE = do(func(ctx context.Context, args []string) error { return c.openSale(ctx, args[0], end) })
+	restock := &cobra.Command{Use: "restock SALE UNITS", Short: "Add units to a sale that has not ended", Args: exactly(2), RunE: do(c.restockSale)}
+	restock.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		for _, arg := range c.Args { // a negative number looks like a flag
+			if n, nerr := strconv.ParseInt(arg, 10, 64); nerr == nil && n < 0 {
+				return failure{badUnits(arg)}
+			}
+		}
+		return err
+	})
 	return group("sale", "List, open, close and restock sales",
 		&cobra.Command{Use: "list", Short: "List all sales", Args: cobra.NoArgs, RunE: do(c.listSales)},
 		open,
 		&cobra.Command{Use: "close SALE", Short: "End a sale now; its orders stay", Args: exactly(1), RunE: do(c.closeSale)},
-		&cobra.Command{Use: "restock SALE UNITS", Short: "Add units to a sale", Args: exactly(2), RunE: do(c.restockSale)},
+		restock,
 	)
 }
 
@@ -97,6 +106,9 @@ func (c *cli) saleTable(views ...saleView) error {
 	return table(c.Stdout, rows...)
 }
 
+// salesNamed is how many sales an error names.
+const salesNamed = 20
+
 // known reads a sale. Of an unknown one it says which there are.
 func (c *cli) known(ctx context.Context, b *backends, text string) (flashgate.Sale, error) {
 	id, err := flashgate.ParseSaleID(text)
@@ -111,13 +123,16 @@ func (c *cli) known(ctx context.Context, b *backends, text string) (flashgate.Sa
 	if lerr != nil {
 		return s, lerr
 	}
-	ids := make([]string, len(all))
-	for i, o := range all {
-		ids[i] = string(o.ID)
+	var ids []string
+	for _, o := range all[:min(len(all), salesNamed)] {
+		ids = append(ids, string(o.ID))
 	}
 	there := "there are none"
 	if len(ids) > 0 {
 		there = "there are: " + strings.Join(ids, ", ")
+	}
+	if more := len(all) - len(ids); more > 0 {
+		there += fmt.Sprintf(" and %d more, see `orderworker sale list`", more)
 	}
 	return s, flashgate.Errorf(flashgate.CodeNotFound, "command.sale", "There is no sale %s; %s.", id, there)
 }
@@ -219,17 +234,26 @@ func (c *cli) closeSale(ctx context.Context, args []string) error {
 	})
 }
 
+func badUnits(text string) error {
+	return flashgate.Invalid("command.restock", "UNITS", "is %q; it must be a number from 1 to %d", text, int64(flashgate.MaxStock))
+}
+
 func (c *cli) restockSale(ctx context.Context, args []string) error {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	if err != nil || n < 1 || n > flashgate.MaxStock {
-		return flashgate.Invalid("command.restock", "UNITS", "is %q; it must be a number from 1 to %d", args[1], int64(flashgate.MaxStock))
+		return badUnits(args[1])
 	}
 	return c.with(ctx, func(b *backends) error {
-		s, _, err := c.sale(ctx, b, args[0])
+		s, now, err := c.sale(ctx, b, args[0])
 		if err != nil {
 			return err
 		}
-		err = c.change(ctx, b, s.ID, flashgate.SaleChange{Restock: n})
+		change := flashgate.SaleChange{Restock: n}
+		if change.ValidateFor(s, now) != nil {
+			return flashgate.Errorf(flashgate.CodeEnded, "command.restock",
+				"Sale %s has ended at %s: open it first, with `orderworker sale open %s --for 1h`, and then restock it.", s.ID, stamp(s.Ends), s.ID)
+		}
+		err = c.change(ctx, b, s.ID, change)
 		if flashgate.ErrorCode(err) == flashgate.CodeUnavailable {
 			return &flashgate.Error{Code: flashgate.CodeUnavailable, Op: "command.restock", Err: err,
 				Message: "It is not known whether the units were added; look at `orderworker sale list` before you repeat it"}

@@ -36,6 +36,15 @@ func oneLine(s string) string {
 	return s
 }
 
+// excerpt is the begin of a record, which may be a megabyte. --json has all of it.
+func excerpt(s string) string {
+	const most = 1000
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d bytes, --json prints them all)", strings.ToValidUTF8(s[:most], ""), len(s))
+}
+
 // stamp is a time as people and programs read it; empty for none.
 func stamp(t time.Time) string {
 	if t.IsZero() {

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
 
 	"flashgate"
 )
@@ -66,7 +69,7 @@ func newBatch(ds []flashgate.Delivery, fences bool, keys *flashgate.Keyring) *ba
 		}
 		b.of[i] = m.Sale
 		for _, r := range bad {
-			b.addDead(i, invalidOrder(m.Sale, r.Reservation, r.Err))
+			b.addDead(i, damaged(m.Sale, r, keys))
 		}
 		s := bySale[m.Sale]
 		if s == nil {
@@ -151,26 +154,70 @@ func reservations(ps []part) []flashgate.Reservation {
 	return rs
 }
 
-// unreadable keeps a whole message.
+// unreadable keeps a whole message, or as much of it as a message may have: the database
+// would not take any size.
 func unreadable(body []byte, err error) flashgate.DeadLetter {
-	return flashgate.DeadLetter{
-		Order: hashID(body), Record: body, Reason: flashgate.ReasonUnreadable,
-		Detail: "The message does not decode: " + err.Error() + ". Find its sender; when nothing in it is wanted, drop it.",
+	d := flashgate.DeadLetter{
+		Order: hashID(body), Record: body[:min(len(body), flashgate.MaxMessageBytes)], Reason: flashgate.ReasonUnreadable,
+		Detail: "The message cannot be read: " + told(err) + ".",
 	}
+	if len(d.Record) < len(body) {
+		d.Detail += fmt.Sprintf(" Of its bytes the first %d are kept here.", len(d.Record))
+	}
+	if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Field == "v" {
+		d.Detail += " If it is of a newer version, update the workers before the gateways."
+	}
+	d.Detail += " Find its sender. What a gate holds of it is published again by itself; when nothing else in it is wanted, drop it."
+	return d
 }
 
 // invalidOrder keeps one reservation. When its order id parses, it is filed under it
 // and under the sale in it: that is where its buyer asks, and where a replay has to
 // decide it.
 func invalidOrder(sale flashgate.SaleID, r flashgate.Reservation, err error) flashgate.DeadLetter {
+	return invalidRecord(sale, r.Order, record(r), err)
+}
+
+// damaged keeps a reservation that cannot be read, as it came. With keys it is filed
+// under its order only if the id was made for its user, as a forged one is.
+func damaged(sale flashgate.SaleID, r flashgate.BadReservation, keys *flashgate.Keyring) flashgate.DeadLetter {
+	id := r.Reservation.Order
+	if keys != nil && keys.VerifyOrder(id, r.Reservation.User) != nil {
+		id = ""
+	}
+	return invalidRecord(sale, id, r.Raw, r.Err)
+}
+
+func invalidRecord(sale flashgate.SaleID, id flashgate.OrderID, raw []byte, err error) flashgate.DeadLetter {
 	d := flashgate.DeadLetter{
-		Order: r.Order, Sale: r.Order.Sale(), Record: record(r), Reason: flashgate.ReasonInvalid,
-		Detail: "The reservation, in a message of sale " + string(sale) + ", is not valid: " + err.Error() + ".",
+		Order: id, Sale: id.Sale(), Record: raw, Reason: flashgate.ReasonInvalid,
+		Detail: "The reservation, in a message of sale " + string(sale) + ", is not valid: " + told(err) + ". Find its sender. ",
 	}
 	if d.Sale == "" {
-		d.Order, d.Sale = hashID(d.Record), sale
+		d.Order, d.Sale = hashID(raw), sale
+	}
+	if _, ok := d.Reservation(); ok {
+		d.Detail += "What an order needs is there: replay it to have it decided, or drop it."
+	} else {
+		d.Detail += "It cannot be replayed: drop it. What a gate holds under its order id is then published again by itself."
 	}
 	return d
+}
+
+// told is an error without the code and the operation, which are for programs.
+func told(err error) string {
+	e, ok := errors.AsType[*flashgate.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	text := strings.TrimSuffix(e.Message, ".")
+	if e.Field != "" {
+		text = e.Field + " " + text
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // forged keeps a reservation whose order id none of the keys has made for its user. It

@@ -26,7 +26,8 @@ type Report struct {
 
 	// Of an open gate.
 	Compared bool   // gate and database were read at the same seq
-	Drift    int64  // then: Free + Held − StockLeft; anything but zero is a bug
+	GateLeft int64  // then: the database's StockLeft at that seq, which may be a later one than Sale's
+	Drift    int64  // then: Free + Held − GateLeft; anything but zero is a bug
 	Ahead    bool   // the gate is ahead of the database, which was set back: wipe the gate
 	Lag      uint64 // entries of the log that the gate had not applied
 	Waiting  int    // reservations held for more than 5 D and not in the outbox, at most 1024
@@ -114,10 +115,8 @@ func (k *keeper) report(ctx context.Context, out *Report, id flashgate.SaleID) (
 		return err
 	}
 	out.Action = "none, the gate is open"
-	out.View, out.Compared, out.Drift, out.Lag, out.Ahead = c.view, c.compared, c.drift, c.lag, c.ahead()
-	if c.sale.ID != "" {
-		out.Sale = c.sale
-	}
+	// Sale stays the snapshot's: its sums are of one moment, and sales go on meanwhile.
+	out.View, out.Compared, out.GateLeft, out.Drift, out.Lag, out.Ahead = c.view, c.compared, c.sale.StockLeft, c.drift, c.lag, c.ahead()
 	var waiting []flashgate.Reservation
 	err = limited(ctx, callLimit, func(ctx context.Context) (err error) {
 		waiting, err = k.Stock.Waiting(ctx, id, rescueAge*k.Window, waitingReported)

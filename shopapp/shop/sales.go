@@ -117,6 +117,15 @@ func (s *Service) ChangeSale(ctx context.Context, who flashgate.User, id flashga
 	if err := MayAdminister(who); err != nil {
 		return SaleView{}, err
 	}
+	if c.Restock > 0 {
+		sale, err := s.cfg.Sales.Sale(ctx, id)
+		if err == nil {
+			err = c.ValidateFor(sale, time.Now())
+		}
+		if err != nil {
+			return SaleView{}, err
+		}
+	}
 	if _, err := s.cfg.Sales.ChangeSale(ctx, id, c); err != nil {
 		return SaleView{}, err
 	}
