@@ -54,6 +54,8 @@ func layer(path string) (group string, level int) {
 	switch {
 	case rel == "":
 		return "domain", 0
+	case rel == "internal/failpoint": // names of places, which everything may have
+		return "failpoint", 0
 	case first == "internal" && slices.Contains(adapters, rest):
 		return "adapter " + rest, 2
 	case first == "internal" && rest == "conformance":

@@ -13,13 +13,13 @@ var (
 	decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "flashgate",
 		Name:      "decisions_total",
-		Help:      "Requests that a directive decided, by its result.",
+		Help:      "Requests that a directive decided, by its result. Over several gateways: sum.",
 	}, []string{"directive", "result"})
 
 	circuits = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "flashgate",
 		Name:      "circuits_open",
-		Help:      "Circuits that are open because their server does not answer, by kind of server.",
+		Help:      "Circuits that are open because their server does not answer, by kind of server. Over several gateways: max.",
 	}, []string{"server"})
 
 	batches = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -49,7 +49,15 @@ func CountDecision(directive, result string) {
 	decisions.WithLabelValues(directive, result).Inc()
 }
 
-// Decisions returns the counts so far, by directive and result.
+// ExpectDecisions makes the series of results that somebody watches before there is any:
+// to Prometheus one that begins with one has not grown.
+func ExpectDecisions(directive string, results ...string) {
+	for _, r := range results {
+		decisions.WithLabelValues(directive, r)
+	}
+}
+
+// Decisions returns the counts so far, by directive and result; none is zero.
 func Decisions() map[string]map[string]uint64 {
 	ch := make(chan prometheus.Metric)
 	go func() {
@@ -59,6 +67,9 @@ func Decisions() map[string]map[string]uint64 {
 	out := map[string]map[string]uint64{}
 	for m := range ch {
 		directive, result, n := readCounter(m)
+		if n == 0 {
+			continue
+		}
 		if out[directive] == nil {
 			out[directive] = map[string]uint64{}
 		}

@@ -119,12 +119,18 @@ func message(sale flashgate.SaleID) flashgate.Message {
 	})
 }
 
+// publish sends messages. Unavailable means that nothing was written, as when a busy
+// machine needs longer than a publish has to connect: then it is tried again.
 func publish(t testing.TB, p *rabbitmq.Publisher, ms ...flashgate.Message) {
 	t.Helper()
 	for _, m := range ms {
-		if err := p.Publish(t.Context(), m); err != nil {
-			t.Fatalf("Publish: %v", err)
-		}
+		eventually(t, "Publish", func() bool {
+			err := p.Publish(t.Context(), m)
+			if err != nil && flashgate.ErrorCode(err) != flashgate.CodeUnavailable {
+				t.Fatalf("Publish: %v", err)
+			}
+			return err == nil
+		})
 	}
 }
 

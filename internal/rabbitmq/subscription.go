@@ -20,6 +20,7 @@ type subscription struct {
 	*connection
 	tags    *atomic.Uint64
 	intakes []*intake // the dead queue's is the last
+	gauge   gauge
 	wg      sync.WaitGroup
 	arrived chan struct{} // room for one: something may be ready
 
@@ -58,7 +59,7 @@ func subscribe(ctx context.Context, s *settings, tags *atomic.Uint64) (*subscrip
 	}
 	sub := &subscription{
 		connection: conn, tags: tags, arrived: make(chan struct{}, 1),
-		out: map[uint64]slot{}, down: map[string]error{}, changed: make(chan struct{}),
+		out: map[uint64]slot{}, down: map[string]error{}, changed: make(chan struct{}), gauge: gauge{turn: make(chan struct{}, 1)},
 	}
 	for i := range s.Queues {
 		sub.intakes = append(sub.intakes, &intake{queue: s.orderQueue(i)})

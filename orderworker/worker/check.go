@@ -18,6 +18,9 @@ func (k *keeper) checkNow(ctx context.Context, id flashgate.SaleID, now time.Tim
 		return
 	}
 	c, err := k.check(ctx, id)
+	if err == nil && c.view.Open {
+		k.watch.setAhead(id, c.ahead())
+	}
 	if err == nil && c.ahead() {
 		k.log.Error("the gate is ahead of the database: the database was set back; wipe the gate, then it is opened again", saleField(id),
 			zap.Uint64("gate_epoch", c.view.Epoch), zap.Uint64("epoch", c.sale.Epoch), zap.Uint64("applied", c.view.Applied), zap.Uint64("seq", c.sale.Seq))
@@ -25,12 +28,13 @@ func (k *keeper) checkNow(ctx context.Context, id flashgate.SaleID, now time.Tim
 	if err != nil || !c.compared {
 		return // looked at again in a while
 	}
+	k.metrics.checks.Inc()
 	if c.drift != 0 {
 		k.metrics.drifts.Inc()
 		k.log.Error("the gate's sums differ from the database's: this is a bug; close the sale and reconcile it", saleField(id),
 			zap.Int64("drift", c.drift), zap.Int64("free", c.view.Free), zap.Int64("held", c.view.Held), zap.Int64("stock_left", c.sale.StockLeft), zap.Uint64("seq", c.sale.Seq))
 	}
-	k.metrics.drift.Set(float64(k.watch.setDrift(id, c.drift)))
+	k.watch.setDrift(id, c.drift)
 }
 
 func (w *watch) checkDue(id flashgate.SaleID, now time.Time) bool {
@@ -44,15 +48,32 @@ func (w *watch) checkDue(id flashgate.SaleID, now time.Time) bool {
 	return true
 }
 
-// setDrift notes a drift and returns the sum over all sales, without signs.
-func (w *watch) setDrift(id flashgate.SaleID, drift int64) (sum int64) {
+// setDrift notes a drift.
+func (w *watch) setDrift(id flashgate.SaleID, drift int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.of(id).drift = drift
+}
+
+// setAhead notes whether the gate knows what the database does not.
+func (w *watch) setAhead(id flashgate.SaleID, ahead bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.of(id).ahead = ahead
+}
+
+// found is what the last checks of all open sales found: the drifts without their
+// signs, so that no two hide each other, and how many gates are ahead.
+func (w *watch) found() (drift int64, ahead int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, s := range w.known {
-		sum += max(s.drift, -s.drift)
+		drift += max(s.drift, -s.drift)
+		if s.ahead {
+			ahead++
+		}
 	}
-	return sum
+	return drift, ahead
 }
 
 // checkTries is how often the two sides are read to catch them at the same seq, and

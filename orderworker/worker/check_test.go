@@ -29,7 +29,9 @@ func TestReportsDrift(t *testing.T) {
 	w := r.work(func(c *worker.Config) { c.Gate.Stock = richer{c.Gate.Stock} })
 	id := r.newSale(5)
 	r.opens(id, 2)
-	r.eventually("the worker finds the drift", func() bool { return w.metric("flashgate_worker_gate_drifts_total") > 0 })
+	r.eventually("the worker finds the drift", func() bool {
+		return w.metric("flashgate_worker_gate_drifts_total") > 0 && w.gauge("gate_drift_units") == 1
+	})
 	cfg := r.config()
 	cfg.Gate.Stock = richer{cfg.Gate.Stock}
 	got, err := worker.Reconcile(t.Context(), cfg, id, false)
@@ -38,6 +40,27 @@ func TestReportsDrift(t *testing.T) {
 	}
 	if v := r.view(id); v.Epoch != 2 {
 		t.Errorf("an open sale was touched: %+v", v)
+	}
+}
+
+// further is a gate that knows a change which the database does not.
+type further struct{ worker.Gate }
+
+func (g further) View(ctx context.Context, id flashgate.SaleID) (flashgate.StockView, error) {
+	v, err := g.Gate.View(ctx, id)
+	v.Applied++
+	return v, err
+}
+
+func TestReportsAGateThatIsAhead(t *testing.T) {
+	t.Parallel()
+	r := shared(t)
+	w := r.work(func(c *worker.Config) { c.Gate.Stock = further{c.Gate.Stock} })
+	r.opens(r.newSale(5), 2)
+	r.opens(r.newSale(5), 2)
+	r.eventually("the worker finds both", func() bool { return w.gauge("gates_ahead") == 2 })
+	if n := w.metric("flashgate_worker_gate_checks_total"); n != 0 {
+		t.Errorf("%v checks have compared what cannot be compared", n)
 	}
 }
 

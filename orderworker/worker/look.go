@@ -22,6 +22,9 @@ func (r *run) look() {
 			}
 		})
 		k.metrics.closed.Set(float64(k.watch.closedCount()))
+		drift, ahead := k.watch.found()
+		k.metrics.drift.Set(float64(drift))
+		k.metrics.ahead.Set(float64(ahead))
 	}
 }
 

@@ -6,8 +6,11 @@ import (
 	"flashgate"
 )
 
-// metrics are the worker's figures. Labels are constants of package flashgate,
-// never ids.
+// docs/metrics.md says of every figure what it means and what to do about it. Labels
+// are constants of the program, never ids; their series are there from the start, as a
+// series that begins with one is no increase to Prometheus.
+
+// metrics are the worker's own figures.
 type metrics struct {
 	decided       *prometheus.CounterVec
 	duplicates    prometheus.Counter
@@ -18,36 +21,72 @@ type metrics struct {
 	decideSeconds prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	opts := func(name, help string) prometheus.CounterOpts {
-		return prometheus.CounterOpts{Namespace: "flashgate", Subsystem: "worker", Name: name, Help: help}
+func workerOpts(name, help string) prometheus.Opts {
+	return prometheus.Opts{Namespace: "flashgate", Subsystem: "worker", Name: name, Help: help}
+}
+
+func newCounter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts(workerOpts(name, help)))
+}
+
+// newCounters makes a counter with one label, and its series.
+func newCounters(name, help, label string, values ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts(workerOpts(name, help)), []string{label})
+	for _, v := range values {
+		c.WithLabelValues(v)
 	}
-	m := &metrics{
-		decided: prometheus.NewCounterVec(opts("decided_total",
-			"Orders decided for the first time. rejected with sold_out means that the gate had accepted too many."), []string{"status", "reason"}),
-		duplicates: prometheus.NewCounter(opts("duplicates_total",
-			"Reservations that came again after they had been decided.")),
-		deadLetters: prometheus.NewCounterVec(opts("dead_letters_total",
-			"Reservations and messages that could not be decided and wait for an operator."), []string{"reason"}),
-		expired: prometheus.NewCounter(opts("expired_total",
-			"Unpaid orders cancelled because their time was over.")),
-		retries: prometheus.NewCounterVec(opts("retries_total",
-			"Calls repeated because a backend was away."), []string{"op"}),
-		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "flashgate", Subsystem: "worker", Name: "batch_reservations",
-			Help: "Reservations decided in one transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
-		}),
-		decideSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "flashgate", Subsystem: "worker", Name: "decide_duration_seconds",
-			Help: "Time to decide one batch, retries included.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}),
+	return c
+}
+
+// Over several workers, gauges that all of them read from the same servers are not to
+// be added up.
+const (
+	overMax = " Over several workers: max."
+	overSum = " Over several workers: sum."
+)
+
+func newGauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts(workerOpts(name, help)))
+}
+
+func newGauges(name, help, label string, values ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts(workerOpts(name, help)), []string{label})
+	for _, v := range values {
+		g.WithLabelValues(v)
 	}
-	for _, c := range []prometheus.Collector{m.decided, m.duplicates, m.deadLetters, m.expired, m.retries, m.batch, m.decideSeconds} {
+	return g
+}
+
+func newHistogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "flashgate", Subsystem: "worker", Name: name, Help: help, Buckets: buckets})
+}
+
+func registerAll(reg prometheus.Registerer, cs ...prometheus.Collector) error {
+	for _, c := range cs {
 		if err := reg.Register(c); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return m, nil
+	return nil
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		decided: prometheus.NewCounterVec(prometheus.CounterOpts(workerOpts("decided_total",
+			"Orders decided for the first time. A rejected one had been accepted by the gate.")), []string{"status", "reason"}),
+		duplicates: newCounter("duplicates_total", "Reservations that came again after they had been decided."),
+		deadLetters: newCounters("dead_letters_total", "Reservations and messages that could not be decided and wait for an operator.", "reason",
+			flashgate.ReasonUnreadable, flashgate.ReasonMismatch, flashgate.ReasonNoSale, flashgate.ReasonInvalid, flashgate.ReasonFailed),
+		expired: newCounter("expired_total", "Unpaid orders cancelled because their time was over."),
+		retries: newCounters("retries_total", "Calls repeated because a backend was away.", "op",
+			"receive", "decide", "dead_letter", "fence", "expire", "ack", "return"),
+		batch:         newHistogram("batch_reservations", "Reservations decided in one transaction.", prometheus.ExponentialBuckets(1, 2, 11)),
+		decideSeconds: newHistogram("decide_duration_seconds", "Time to decide one batch, retries included.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
+	}
+	m.decided.WithLabelValues(string(flashgate.StatusPending), "")
+	m.decided.WithLabelValues(string(flashgate.StatusRejected), flashgate.ReasonSoldOut)
+	m.decided.WithLabelValues(string(flashgate.StatusRejected), flashgate.ReasonAlreadyBought)
+	return m, registerAll(reg, m.decided, m.duplicates, m.deadLetters, m.expired, m.retries, m.batch, m.decideSeconds)
 }
 
 func (m *metrics) decision(s flashgate.Status, reason string) {

@@ -160,6 +160,7 @@ func (k *keeper) enter(ctx context.Context, a *reconciliation) error {
 		return lostError{"another worker raised the epoch"}
 	}
 	k.watch.setRaised(a.sale, a.epoch)
+	k.metrics.raised(sale.Epoch)
 	a.fresh = sale.Epoch == 1
 	k.log.Info("a reconciliation begins", saleField(a.sale), zap.Uint64("epoch", a.epoch), zap.String("incarnation", a.incarnation))
 	k.audit(ctx, a, auditStarted, "from epoch %d; the gate is in incarnation %s", sale.Epoch, a.incarnation)

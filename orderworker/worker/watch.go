@@ -33,6 +33,7 @@ type watched struct {
 	away     bool                // the last look failed
 	checked  time.Time           // when its sums were compared last
 	drift    int64               // what that found
+	ahead    bool                // that found the database behind the gate
 	epoch    uint64              // the database's, when it was seen closed last
 	since    time.Time           // since when it has been seen closed in that epoch
 	opened   uint64              // the highest epoch in which it is known to have been open
@@ -91,6 +92,30 @@ func (w *watch) holding() (ids []flashgate.SaleID) {
 	return ids
 }
 
+// heldUnits is what the open gates held at the last look.
+func (w *watch) heldUnits() (n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sales {
+		if k := w.of(s.ID); k.state == gateOpen {
+			n += k.view.Held
+		}
+	}
+	return n
+}
+
+// anyAway reports whether the last look at any gate failed.
+func (w *watch) anyAway() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sales {
+		if w.of(s.ID).away {
+			return true
+		}
+	}
+	return false
+}
+
 // closed notes that a call found the gate closed; the next look sees to it.
 func (w *watch) closed(id flashgate.SaleID) {
 	w.mu.Lock()
@@ -123,7 +148,7 @@ func (w *watch) seen(sale flashgate.Sale, v flashgate.StockView, now time.Time) 
 		s.failures, s.notUntil = backoff{}, time.Time{}
 		return
 	}
-	s.state, s.drift = gateClosed, 0
+	s.state, s.drift, s.ahead = gateClosed, 0, false
 	// A gate that kept the head of this epoch was open in it.
 	s.opened = max(s.opened, v.Epoch)
 	if s.epoch != sale.Epoch {

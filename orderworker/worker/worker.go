@@ -52,6 +52,7 @@ type Worker struct {
 	log     *zap.Logger
 	metrics *metrics
 	health  *health
+	figures *figures
 	gate    *keeper // nil without Config.Gate
 	started atomic.Bool
 }
@@ -99,10 +100,14 @@ func New(cfg Config) (*Worker, error) {
 	if err == nil && k != nil {
 		err = k.metrics.register(cfg.Registry)
 	}
+	var f *figures
+	if err == nil {
+		f, err = newFigures(cfg, k)
+	}
 	if err != nil {
 		return nil, &flashgate.Error{Code: flashgate.CodeInvalid, Op: op, Field: "registry", Message: "already has a worker's metrics", Err: err}
 	}
-	return &Worker{cfg: cfg, log: cfg.Logger, metrics: m, health: newHealth(cfg, k), gate: k}, nil
+	return &Worker{cfg: cfg, log: cfg.Logger, metrics: m, health: newHealth(cfg, k), figures: f, gate: k}, nil
 }
 
 // Run works until ctx ends, then stops cleanly: the transaction in hand is
@@ -136,6 +141,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(r.consume)
 	wg.Go(r.expire)
+	wg.Go(r.readFigures)
 	if r.gate != nil {
 		wg.Go(r.follow)
 		wg.Go(r.look)

@@ -80,3 +80,21 @@ FROM event FORCE INDEX (PRIMARY) ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED;
 
 -- name: events_drop
 DELETE e FROM (SELECT 0 AS id UNION ALL SELECT ?) k STRAIGHT_JOIN event e FORCE INDEX (PRIMARY) ON e.id = k.id;
+
+-- name: tally_dead
+SELECT COUNT(*) FROM dead_letter;
+
+-- name: tally_dead_ids
+SELECT id FROM dead_letter ORDER BY created, id LIMIT ?;
+
+-- name: tally_event
+SELECT GREATEST(CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) - at, 1) FROM event FORCE INDEX (PRIMARY) ORDER BY id LIMIT 1;
+
+-- name: tally_over_accepted
+-- What was rejected has the time of its decision in expires, and the entry of the log
+-- that it is in has the sale's epoch of that time: the second was the first to be opened.
+SELECT COUNT(*), COALESCE(SUM(COALESCE(l.epoch, 0) > 2), 0) FROM (
+  SELECT sale, seq FROM orders FORCE INDEX (orders_unpaid)
+  WHERE status = 'rejected' AND expires > CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) - ? AND reason IN ('sold_out', 'already_bought')
+  LIMIT ?
+) o LEFT JOIN stock_log l FORCE INDEX (PRIMARY) ON l.sale = o.sale AND l.seq = o.seq;
