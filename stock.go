@@ -55,13 +55,19 @@ const (
 	OutcomeConflict              // the id is known with another payload
 )
 
-// Reserved is the answer to one reservation.
+// Reserved is the answer to one reservation. Epoch and Applied say from which state of
+// the gate it is, as in StockView; both are zero with OutcomeClosed.
 type Reserved struct {
 	Outcome Outcome
 	Prior   OrderID       // with OutcomeAlreadyBought
 	OpensIn time.Duration // with OutcomeNotStarted
-	Epoch   uint64        // with OutcomePublish: the gate's epoch, for the message
+	EndsIn  time.Duration // with OutcomeSoldOut: until the window is over; above zero
+	Epoch   uint64        // also for the message, with OutcomePublish
+	Applied uint64
 }
+
+// Position is the state of the gate that the answer is from.
+func (r Reserved) Position() Position { return Position{r.Epoch, r.Applied} }
 
 // StockView is the gate's state of a sale at one moment.
 type StockView struct {

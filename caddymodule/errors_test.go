@@ -59,6 +59,7 @@ func TestBadJSON(t *testing.T) {
 		`{"handler":"stock_gate"}`: "stock_gate needs a method and a pattern",
 		`{"handler":"stock_gate","match":"POST /buy/{sale}","path":"optional"}`:                         "path optional: write required",
 		`{"handler":"stock_gate","match":"POST /buy/{sale}","max_waiting":-1}`:                          "max_waiting must be a number between",
+		`{"handler":"stock_gate","match":"POST /buy/{sale}","sold_out_probe":1}`:                        "sold_out_probe must be between",
 		`{"handler":"session_require","patterns":[""]}`:                                                 "empty pattern",
 		`{"handler":"session_require","errors":"x"}`:                                                    "errors x: write caddy",
 		`{"handler":"authentication","providers":{"session":{"cookies":"a"}}}`:                          "unknown field",

@@ -186,10 +186,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // second starts another gateway, a process of its own, on the same servers.
-func second(t *testing.T) *gatewaytest.Gateway {
+func second(t *testing.T) *gatewaytest.Gateway { t.Helper(); return secondOf(t, realShop) }
+
+// secondOf starts another gateway with a site of its own.
+func secondOf(t *testing.T, text string) *gatewaytest.Gateway {
 	t.Helper()
 	g := &gatewaytest.Gateway{URL: "http://" + gatewaytest.FreeAddr(t)}
-	config, err := gatewaytest.Adapt(strings.ReplaceAll(realShop, "SITE", g.URL))
+	config, err := gatewaytest.Adapt(strings.ReplaceAll(text, "SITE", g.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

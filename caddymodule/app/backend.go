@@ -15,7 +15,8 @@ func init() {
 	caddy.RegisterModule(&Memory{})
 }
 
-// StockBackend is an open backend of stock and sessions.
+// StockBackend is an open backend of stock and sessions. One that is a
+// flashgate.FreedWatcher too is not asked for each buyer when a sale is sold out.
 type StockBackend interface {
 	flashgate.Stock
 	flashgate.SessionStore
@@ -144,4 +145,6 @@ var (
 	_ StockModule     = (*SQLite)(nil)
 	_ StateModule     = (*Memory)(nil)
 	_ caddy.Validator = (*Memory)(nil)
+
+	_ flashgate.FreedWatcher = sqliteStock{}
 )

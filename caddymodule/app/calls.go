@@ -68,6 +68,20 @@ func (c stockCalls) Held(ctx context.Context, id flashgate.OrderID) (r flashgate
 	return r, held, err
 }
 
+// Freed asks a stock that watches. It is no call to a server, so it passes by the
+// circuit; without a watcher it is never in a term.
+func (c stockCalls) Freed(ctx context.Context, sale flashgate.SaleID) flashgate.Freed {
+	b, err := c.s.enter()
+	if err != nil {
+		return flashgate.Freed{}
+	}
+	defer c.s.leave()
+	if w, ok := b.(flashgate.FreedWatcher); ok {
+		return w.Freed(ctx, sale)
+	}
+	return flashgate.Freed{}
+}
+
 // Published forwards to the stock's outbox. A stock that has none never answers
 // OutcomePublish, so there is nothing to take out.
 func (c stockCalls) Published(ctx context.Context, sale flashgate.SaleID, ids []flashgate.OrderID) error {
@@ -122,6 +136,7 @@ func (c queueCalls) Publish(ctx context.Context, m flashgate.Message) error {
 // Interface guards.
 var (
 	_ flashgate.Stock        = stockCalls{}
+	_ flashgate.FreedWatcher = stockCalls{}
 	_ flashgate.Outbox       = stockCalls{}
 	_ flashgate.SessionStore = sessionCalls{}
 	_ flashgate.Publisher    = queueCalls{}

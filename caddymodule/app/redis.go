@@ -216,4 +216,6 @@ var (
 	_ StateBackend      = (*redisClient)(nil)
 	_ flashgate.Outbox  = (*redisClient)(nil)
 	_ Remote            = (*redisClient)(nil)
+
+	_ flashgate.FreedWatcher = (*redisClient)(nil)
 )

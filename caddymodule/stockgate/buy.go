@@ -25,6 +25,9 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
+	if h.gate.SoldOut(r.Context(), res.Order.Sale(), res.Units) {
+		return h.refuseAs(w, r, soldOutFlag, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op})
+	}
 	got, err := h.gate.Reserve(r.Context(), res)
 	if err == nil {
 		err = h.judge(r.Context(), res.Order.Sale(), got)

@@ -27,6 +27,8 @@ const (
 	minTimeout   = 10 * time.Millisecond
 	maxTimeout   = time.Minute
 	maxWaiting   = 1_000_000
+	minProbe     = 10 * time.Millisecond
+	maxProbe     = time.Minute
 )
 
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -40,14 +42,15 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // UnmarshalCaddyfile reads the directive. Syntax:
 //
 //	stock_gate [<matcher>] <method> <pattern> {
-//	    path        required              # only behind hidden_path
-//	    units       <number|placeholder>  # default 1
-//	    sale        {<segment>}           # default {sale}
-//	    user        <placeholder>         # default {http.auth.user.id}
-//	    timeout     <duration>            # default 2s
-//	    max_waiting <number>              # default 10000
-//	    location    <prefix>              # default /api/orders/
-//	    errors      caddy                 # default: problem documents
+//	    path           required              # only behind hidden_path
+//	    units          <number|placeholder>  # default 1
+//	    sale           {<segment>}           # default {sale}
+//	    user           <placeholder>         # default {http.auth.user.id}
+//	    timeout        <duration>            # default 2s
+//	    max_waiting    <number>              # default 10000
+//	    sold_out_probe <duration>            # default 1s
+//	    location       <prefix>              # default /api/orders/
+//	    errors         caddy                 # default: problem documents
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) (err error) {
 	d.Next() // consume the directive's name
@@ -74,6 +77,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) (err error) {
 			return err
 		}},
 		app.Option{Name: "max_waiting", Parse: func() error { return h.parseMaxWaiting(d) }},
+		app.Option{Name: "sold_out_probe", Parse: func() error {
+			probe, err := app.ParseDuration(d, minProbe, maxProbe)
+			h.SoldOutProbe = caddy.Duration(probe)
+			return err
+		}},
 		app.Option{Name: "location", Parse: func() (err error) {
 			h.Location, err = app.OneArg(d)
 			return err
@@ -135,6 +143,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("timeout must be between %s and %s", minTimeout, maxTimeout)
 	case h.MaxWaiting < 0 || h.MaxWaiting > maxWaiting:
 		return fmt.Errorf("max_waiting must be a number between 1 and %d", maxWaiting)
+	case h.SoldOutProbe != 0 && (time.Duration(h.SoldOutProbe) < minProbe || time.Duration(h.SoldOutProbe) > maxProbe):
+		return fmt.Errorf("sold_out_probe must be between %s and %s", minProbe, maxProbe)
 	case h.Location != "" && !strings.HasPrefix(h.Location, "/") && !strings.Contains(h.Location, "://"):
 		return fmt.Errorf("location %s: start it with a slash, or write a whole URL", h.Location)
 	}

@@ -20,6 +20,9 @@ func init() {
 // op names the directive in errors, logs and metrics.
 const op = "stock_gate"
 
+// soldOutFlag counts the answers sold_out for which the stock was not asked.
+const soldOutFlag = "sold_out_flag"
+
 // Handler answers the request that buys. It never hands it on: the order worker
 // places the order, and the buyer polls it at the Location that is answered.
 //
@@ -30,6 +33,11 @@ const op = "stock_gate"
 // 202 means held and durable. 504 `unknown_outcome` carries the order's id: it may
 // have been placed, and repeating the request with the same id takes nothing twice.
 // All other answers mean that this request took nothing.
+//
+// Once the stock has said that a sale is sold out, it is not asked for each further
+// buyer: 409 `sold_out` is answered at once, also to somebody who has bought and
+// repeats, until units come free by a restock, a cancelled or expired order. Whatever
+// happens, such an answer is never older than `sold_out_probe`.
 //
 // Without `path` the gate stands alone: it wants a user from any provider and mints
 // the order's id itself. A client that repeats after a 504 sends that id in the
@@ -61,6 +69,11 @@ type Handler struct {
 	// 1 to 1,000,000. The next is answered 503 `unavailable`, and nothing is reserved.
 	// Default: 10000.
 	MaxWaiting int `json:"max_waiting,omitempty"`
+
+	// For how long the stock is believed that a sale is sold out, when no news of units
+	// that came free gets through: 10ms to 1m. From half of it on one request after the
+	// other is sent to find out again. Default: 1s.
+	SoldOutProbe caddy.Duration `json:"sold_out_probe,omitempty"`
 
 	// What stands in front of the order's id in Location. Default: /api/orders/.
 	Location string `json:"location,omitempty"`
@@ -94,7 +107,10 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return fmt.Errorf("stock_gate: timeout is %s, at most %s with a queue: after that the order worker publishes what is held, so leave the line out",
 			time.Duration(h.Timeout), flashgate.PublishWindow)
 	}
-	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting, OnBatch: app.ObserveBatch})
+	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut), soldOutFlag,
+		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
+	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
+		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil
 }
 
@@ -118,6 +134,9 @@ func (h *Handler) defaults() {
 	if h.MaxWaiting == 0 {
 		h.MaxWaiting = 10_000
 	}
+	if h.SoldOutProbe == 0 {
+		h.SoldOutProbe = caddy.Duration(gate.DefaultSoldOutProbe)
+	}
 	if h.Location == "" {
 		h.Location = "/api/orders/"
 	}
@@ -137,7 +156,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	app.CountDecision(op, string(flashgate.ErrorCode(err)))
+	return h.refuseAs(w, r, string(flashgate.ErrorCode(err)), err)
+}
+
+func (h *Handler) refuseAs(w http.ResponseWriter, r *http.Request, result string, err error) error {
+	app.CountDecision(op, result)
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 }
 

@@ -21,6 +21,7 @@ func Applier(t *testing.T, open func(t *testing.T) GateFixture) {
 		{name: "ConcurrentApply", run: applierConcurrentApply},
 		{name: "Settle", run: applierSettle},
 		{name: "SettleTooEarly", run: applierSettleTooEarly},
+		{name: "FreedBySettling", run: applierFreedBySettling, needs: func(f GateFixture) bool { return watches(f.Stock) }},
 		{name: "Crash", run: applierCrash, needs: func(f GateFixture) bool { return f.Reopen != nil }},
 	})
 }

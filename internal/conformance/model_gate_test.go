@@ -15,6 +15,7 @@ type gate struct {
 	mu    sync.Mutex
 	life  int // the incarnation
 	heads map[flashgate.SaleID]*head
+	freed map[flashgate.SaleID]flashgate.Position
 }
 
 type head struct {
@@ -43,7 +44,9 @@ type buyer struct {
 // gateBound is the bound on outstanding units of the model.
 const gateBound = 10 * flashgate.MaxUnits
 
-func newGate() *gate { return &gate{heads: map[flashgate.SaleID]*head{}} }
+func newGate() *gate {
+	return &gate{heads: map[flashgate.SaleID]*head{}, freed: map[flashgate.SaleID]flashgate.Position{}}
+}
 
 func (g *gate) open(s flashgate.Sale) {
 	g.mu.Lock()
@@ -119,7 +122,7 @@ func (g *gate) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgat
 		case r.Order.Sale() != sale && planted("reserve: foreign id after the others"):
 			return nil, flashgate.Invalid("model.Reserve", "sale", "is another")
 		default:
-			out[i] = g.one(h, r)
+			out[i] = h.say(g.one(h, r))
 		}
 	}
 	if planted("reserve: batch answered backwards") {
@@ -156,7 +159,7 @@ func (g *gate) one(h *head, r flashgate.Reservation) flashgate.Reserved {
 		case !k.Same(r) && !planted("reserve: other payload accepted"):
 			return flashgate.Reserved{Outcome: flashgate.OutcomeConflict}
 		case k.outbox && !planted("reserve: accepted while in the outbox"):
-			return h.publish()
+			return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
 		}
 		return flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}
 	}
@@ -183,7 +186,7 @@ func (g *gate) one(h *head, r flashgate.Reservation) flashgate.Reserved {
 		if planted("reserve: refusal takes the share") {
 			h.buyer(r.User).units += r.Units
 		}
-		return flashgate.Reserved{Outcome: flashgate.OutcomeSoldOut}
+		return flashgate.Reserved{Outcome: flashgate.OutcomeSoldOut, EndsIn: h.ends.Sub(now)}
 	}
 	h.free -= int64(r.Units)
 	h.held += int64(r.Units)
@@ -191,14 +194,7 @@ func (g *gate) one(h *head, r flashgate.Reservation) flashgate.Reserved {
 	h.buyer(r.User).prior = r.Order
 	h.known[r.Order] = &known{Reservation: r, held: true, outbox: true, since: now}
 	h.order = append(h.order, r.Order)
-	return h.publish()
-}
-
-func (h *head) publish() flashgate.Reserved {
-	if planted("reserve: no epoch") {
-		return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
-	}
-	return flashgate.Reserved{Outcome: flashgate.OutcomePublish, Epoch: h.epoch}
+	return flashgate.Reserved{Outcome: flashgate.OutcomePublish}
 }
 
 func (g *gate) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
@@ -298,6 +294,7 @@ func (g *gate) Apply(ctx context.Context, sale flashgate.SaleID, entries []flash
 			h.apply(g, e, c)
 		}
 		h.applied = max(h.applied, e.Seq)
+		g.tell(sale, h, e)
 	}
 	return h.applied, nil
 }
@@ -358,6 +355,9 @@ func (g *gate) Settle(ctx context.Context, sale flashgate.SaleID, seq uint64, id
 	for _, id := range ids {
 		if k := h.known[id]; k != nil && (k.held || planted("settle: not idempotent")) {
 			g.release(h, k.Reservation)
+			if !planted("freed: settling is not told") {
+				g.freed[sale] = flashgate.Position{Epoch: h.epoch, Applied: h.applied + 1}
+			}
 		}
 	}
 	return nil

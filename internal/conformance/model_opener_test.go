@@ -73,6 +73,9 @@ func (g *gate) Open(_ context.Context, incarnation string, s flashgate.Snapshot)
 	}
 	out.Free = h.free
 	g.heads[s.Sale.ID] = h
+	if !planted("freed: an opening is not told") {
+		g.freed[s.Sale.ID] = flashgate.Position{Epoch: h.epoch, Applied: h.applied}
+	}
 	return out, nil
 }
 

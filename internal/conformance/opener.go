@@ -26,6 +26,7 @@ func Opener(t *testing.T, open func(t *testing.T) GateFixture) {
 		{name: "Waiting", run: openerWaiting},
 		{name: "WaitingMany", run: openerWaitingMany},
 		{name: "Requeue", run: openerRequeue},
+		{name: "FreedByOpening", run: openerFreedByOpening, needs: func(f GateFixture) bool { return watches(f.Stock) }},
 
 		{name: "RestartCloses", run: openerRestartCloses, needs: restarts},
 		{name: "RestartDuringOpening", run: openerRestartDuringOpening, needs: restarts},

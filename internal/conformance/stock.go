@@ -24,6 +24,8 @@ func Stock(t *testing.T, open func(t *testing.T) StockFixture) {
 		{name: "LargeBatch", run: stockLargeBatch},
 		{name: "BadReservation", run: stockBadReservation},
 		{name: "CancelledContext", run: stockCancelledContext},
+		{name: "Position", run: stockPosition},
+		{name: "Freed", run: stockFreed, needs: func(f StockFixture) bool { return watches(f.Stock) }},
 
 		{name: "RepeatWhileHeld", run: stockRepeatWhileHeld},
 		{name: "RepeatAfterDecision", run: stockRepeatAfterDecision},

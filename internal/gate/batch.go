@@ -79,10 +79,14 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 	for i, c := range calls {
 		rs[i] = c.reservation
 	}
+	q := ask(ctx, stock, sale)
 	out, err := stock.Reserve(ctx, sale, rs)
 	failpoint.Hit(failpoint.Reserved)
 	if err == nil && len(out) != len(calls) {
 		err = errors.New("the stock did not answer every reservation")
+	}
+	if err == nil {
+		g.soldOut.note(sale, q, calls, out)
 	}
 	return stock, out, err
 }

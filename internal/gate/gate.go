@@ -17,6 +17,9 @@ const (
 	// MaxPublishing is how many messages of one sale wait for their confirms at once.
 	// While they do, the next batch is reserved.
 	MaxPublishing = 4
+
+	// DefaultSoldOutProbe bounds how old "sold out" may be when no news comes through.
+	DefaultSoldOutProbe = time.Second
 )
 
 // Backend gives the ports when they are needed. An error means that nothing has
@@ -46,6 +49,10 @@ type Config struct {
 	MaxWaiting int      // requests that may wait at once, over all sales; default 10,000
 	Waiting    *Waiting // counts them over several gates; default: over this one
 
+	// SoldOutProbe is for how long SoldOut believes an answer of the stock. Default:
+	// DefaultSoldOutProbe.
+	SoldOutProbe time.Duration
+
 	// OnBatch, if not nil, is told the size of each batch that is sent.
 	OnBatch func(reservations int)
 }
@@ -67,7 +74,8 @@ func (w *Waiting) leave() { w.n.Add(-1) }
 // Gate is safe for concurrent use. It runs goroutines for a sale only while requests
 // of that sale wait.
 type Gate struct {
-	cfg Config
+	cfg     Config
+	soldOut flags
 
 	mu    sync.Mutex
 	lanes map[flashgate.SaleID]*lane
@@ -100,7 +108,10 @@ func New(cfg Config) *Gate {
 	if cfg.Waiting == nil {
 		cfg.Waiting = new(Waiting)
 	}
-	return &Gate{cfg: cfg, lanes: map[flashgate.SaleID]*lane{}}
+	if cfg.SoldOutProbe <= 0 {
+		cfg.SoldOutProbe = DefaultSoldOutProbe
+	}
+	return &Gate{cfg: cfg, soldOut: flags{period: cfg.SoldOutProbe}, lanes: map[flashgate.SaleID]*lane{}}
 }
 
 // Reserve decides one reservation. A nil error with OutcomeAccepted means held and

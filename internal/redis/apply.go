@@ -25,7 +25,7 @@ const (
 // repetition harmless.
 func (s *Store) Apply(ctx context.Context, sale flashgate.SaleID, entries []flashgate.LogEntry) (uint64, error) {
 	const op = "redis.Apply"
-	calls, err := applyCalls(op, sale, entries)
+	calls, err := s.applyCalls(op, sale, entries)
 	if err != nil {
 		return 0, err
 	}
@@ -48,15 +48,14 @@ func (s *Store) Apply(ctx context.Context, sale flashgate.SaleID, entries []flas
 }
 
 // applyCalls makes the scripts, at least one.
-func applyCalls(op string, sale flashgate.SaleID, entries []flashgate.LogEntry) ([]call, error) {
+func (s *Store) applyCalls(op string, sale flashgate.SaleID, entries []flashgate.LogEntry) ([]call, error) {
 	keys := saleKeys(sale)
 	var calls []call
-	var args []any
-	changes := 0
+	args, changes := []any{s.freed.channel}, 0
 	for i, e := range entries {
 		if i > 0 && changes+len(e.Changes) > applyChanges {
 			calls = append(calls, call{applyScript, keys, args})
-			args, changes = nil, 0
+			args, changes = []any{s.freed.channel}, 0
 		}
 		if e.Sale != sale {
 			return nil, flashgate.Invalid(op, "sale", "entry %d is of sale %s, not of %s", e.Seq, e.Sale, sale)
@@ -81,7 +80,7 @@ func (s *Store) Settle(ctx context.Context, sale flashgate.SaleID, seq uint64, i
 	if seq == 0 {
 		return nil
 	}
-	_, err := s.verb(ctx, "redis.Settle", settleScript, sale, orders(ids, seq)...)
+	_, err := s.verb(ctx, "redis.Settle", settleScript, sale, orders(ids, s.freed.channel, seq)...)
 	return err
 }
 

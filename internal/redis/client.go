@@ -70,6 +70,7 @@ type Store struct {
 	cfg      Config
 	client   goredis.UniversalClient
 	sessions *sessionCache
+	freed    *freed
 	pages    budget
 }
 
@@ -108,6 +109,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget}}
+	s.freed = newFreed(s.client, opts.DB, cfg.Timeout)
 	if s.sessions, err = newSessionCache(s); err != nil {
 		_ = s.client.Close()
 		return nil, err
@@ -172,6 +174,7 @@ func (b bound) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 // for here.
 func (s *Store) Close() error {
 	s.sessions.close()
+	s.freed.watch.end()
 	return s.client.Close()
 }
 

@@ -1,7 +1,7 @@
 // Package redis is the gate, the sessions and the short-lived state on Redis:
 // standalone, Sentinel or Cluster, by go-redis' universal client. Open gives a
-// Store that fills the ports Stock, Outbox, Applier, Opener, SessionStore, Limiter,
-// OneTime and PageStore of package flashgate.
+// Store that fills the ports Stock, Outbox, Applier, Opener, FreedWatcher,
+// SessionStore, Limiter, OneTime and PageStore of package flashgate.
 //
 // Every decision is one embedded Lua script in lua/, one file per verb, on Redis'
 // own clock. All keys of a sale share a hash slot ({sale}), so a script sees them

@@ -8,3 +8,6 @@ func (s *Store) Cached() int {
 	s.sessions.entries.CleanUp()
 	return s.sessions.entries.EstimatedSize()
 }
+
+// MaxFreed is of how many sales it is kept that units came free.
+const MaxFreed = maxFreed

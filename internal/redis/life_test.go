@@ -54,7 +54,7 @@ func TestFailoverCloses(t *testing.T) {
 	s := newStore(t, trio.URL())
 	sale := newSale(10, 1)
 	open(t, s, snapshotOf(sale, 2, 0, 10))
-	before := incarnationOf(t, s, sale.ID)
+	before, term := incarnationOf(t, s, sale.ID), hears(t, s, 0)
 	rs := reservations(sale.ID, 2)
 	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
 	for _, node := range trio.Nodes() {
@@ -79,6 +79,14 @@ func TestFailoverCloses(t *testing.T) {
 		t.Errorf("opened %+v, want %+v", got, want)
 	}
 	wantOutcome(t, s, flashgate.OutcomePublish, "opened", rs...)
+	// It listens to the new primary by now.
+	hears(t, s, term)
+	seq := uint64(0)
+	eventually(t, "a restock is heard", func() bool {
+		seq++
+		apply(t, s, sale.ID, seq, entryOf(sale.ID, seq, flashgate.ChangeRestock, flashgate.Reservation{Units: 1}))
+		return s.Freed(t.Context(), sale.ID).Since.Applied > 0
+	})
 }
 
 // TestThereAndBackCloses: a server that was replaced and is the primary again has not

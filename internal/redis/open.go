@@ -98,7 +98,7 @@ func (o *opening) run(ctx context.Context) (flashgate.Opened, error) {
 // begin returns the server's time in microseconds.
 func (o *opening) begin(ctx context.Context) (now int64, err error) {
 	keys := append(saleKeys(o.snapshot.Sale.ID), o.mark)
-	reply, err := answer(o.op, beginScript.run(ctx, o.client, keys, o.incarnation, o.snapshot.Sale.Epoch, o.token, openLife.Milliseconds()))
+	reply, err := answer(o.op, beginScript.run(ctx, o.client, keys, o.incarnation, o.snapshot.Sale.Epoch, o.token, openLife.Milliseconds(), o.freed.channel))
 	if err != nil {
 		return 0, err
 	}
@@ -118,7 +118,7 @@ func (o *opening) finish(ctx context.Context, next *state) (flashgate.Opened, er
 	opened := flashgate.Opened{Free: sale.StockLeft - next.units, Held: next.units, Requeued: len(next.outbox)}
 	reply, err := answer(o.op, openScript.run(ctx, o.client, append(saleKeys(sale.ID), o.mark, o.buyers, o.held, o.outbox),
 		o.incarnation, sale.Epoch, o.token, len(o.snapshot.Orders)+len(next.shares), len(next.held), len(next.outbox),
-		opened.Free, opened.Held, sale.Seq, sale.Starts.UnixMilli(), sale.Ends.UnixMilli(), sale.PerUser, o.snapshot.Bound))
+		opened.Free, opened.Held, sale.Seq, sale.Starts.UnixMilli(), sale.Ends.UnixMilli(), sale.PerUser, o.snapshot.Bound, o.freed.channel))
 	switch {
 	case err != nil:
 		return flashgate.Opened{}, err

@@ -34,7 +34,7 @@ func (s *Store) CreateSession(ctx context.Context, ses flashgate.Session) error 
 	if ses.Key == "" || ses.User == "" || ses.Idle <= 0 {
 		return flashgate.Invalid(op, "session", "needs a key, a user and an idle time")
 	}
-	s.sessions.watch.begin(s.sessions)
+	s.sessions.watch.begin(s.sessions.keepWatching)
 	expires := ses.Expires.UnixMilli()
 	if err := sessionEnlist.run(ctx, s.client, []string{s.sessionsKey(ses.User)}, string(ses.Key), expires).Err(); err != nil {
 		return unavailable(op, err)

@@ -101,7 +101,7 @@ func (c *sessionCache) ticket(key flashgate.SessionKey) ticket {
 	if c.entries == nil {
 		return ticket{}
 	}
-	c.watch.begin(c)
+	c.watch.begin(c.keepWatching)
 	l := c.lease.Load()
 	if l == nil {
 		return ticket{}

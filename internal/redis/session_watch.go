@@ -2,9 +2,7 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"strconv"
-	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -13,68 +11,17 @@ import (
 
 var sessionLeased = mustScript("session_lease")
 
-// Between two tries to subscribe.
-const (
-	firstPause = 50 * time.Millisecond
-	lastPause  = time.Second
-)
-
 // ackQueue is how many answers may wait to be sent. One that does not fit is not
 // sent; who asked then waits until trust has run out.
 const ackQueue = 1024
 
-// watch is the goroutine that subscribes and holds the lease. It begins with the
-// first use of a session, so a Store that serves none has none.
-type watch struct {
-	mu     sync.Mutex
-	ended  bool
-	cancel context.CancelFunc
-	done   chan struct{}
-	begun  bool
-}
-
-func (w *watch) begin(c *sessionCache) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.begun || w.ended {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w.begun, w.cancel, w.done = true, cancel, make(chan struct{})
-	go func() {
-		defer close(w.done)
-		c.keepWatching(ctx)
-	}()
-}
-
-func (w *watch) end() {
-	w.mu.Lock()
-	w.ended = true
-	begun := w.begun
-	w.mu.Unlock()
-	if begun {
-		w.cancel()
-		<-w.done
-	}
-}
-
 // keepWatching subscribes, and again when the connection broke.
 func (c *sessionCache) keepWatching(ctx context.Context) {
-	pause := firstPause
-	for term := uint64(1); ctx.Err() == nil; term++ {
-		begun := time.Now()
+	term := uint64(0)
+	again(ctx, sessionLease, func() {
+		term++
 		c.term(ctx, term)
-		if time.Since(begun) > sessionLease {
-			pause = firstPause
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-		pause = min(2*pause, lastPause)
-	}
+	})
 }
 
 // term lasts from a subscription to the end of its connection.
@@ -114,8 +61,6 @@ func (c *sessionCache) leave(member string) {
 	defer cancel()
 	_ = c.store.client.HDel(ctx, c.register(), member).Err()
 }
-
-var errResubscribed = errors.New("the connection was another one in between")
 
 // receive drops what it is told to. It ends when nothing came for a whole lease,
 // not even the answers to holdLease's pings: the connection is dead then.

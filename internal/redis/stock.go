@@ -138,23 +138,23 @@ func readReserved(op string, n int, reply any) ([]flashgate.Reserved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(texts) < 3 || len(texts[2]) != n {
+	if len(texts) < 5 || len(texts[4]) != n {
 		return nil, unexpected(op, reply)
 	}
-	var epoch, opensIn int64
-	if err := numbers(op, texts[:2], &epoch, &opensIn); err != nil {
+	var epoch, applied, opensIn, endsIn int64
+	if err := numbers(op, texts[:4], &epoch, &applied, &opensIn, &endsIn); err != nil {
 		return nil, err
 	}
-	letters, priors := texts[2], texts[3:]
+	letters, priors := texts[4], texts[5:]
 	out := make([]flashgate.Reserved, n)
 	for i := range out {
 		outcome, ok := outcomes[letters[i]]
-		out[i].Outcome = outcome
+		out[i] = flashgate.Reserved{Outcome: outcome, Epoch: uint64(epoch), Applied: uint64(applied)}
 		switch {
 		case !ok, outcome == flashgate.OutcomeAlreadyBought && len(priors) == 0:
 			return nil, unexpected(op, reply)
-		case outcome == flashgate.OutcomePublish:
-			out[i].Epoch = uint64(epoch)
+		case outcome == flashgate.OutcomeSoldOut:
+			out[i].EndsIn = time.Duration(endsIn) * time.Millisecond
 		case outcome == flashgate.OutcomeNotStarted:
 			out[i].OpensIn = time.Duration(opensIn) * time.Millisecond
 		case outcome == flashgate.OutcomeAlreadyBought:

@@ -96,7 +96,7 @@ func TestOrderOfChecks(t *testing.T) {
 	} {
 		sale := newSale(20, 3)
 		sale.Starts, sale.Ends = time.Now().Add(c.starts), time.Now().Add(c.ends)
-		snapshot := snapshotOf(sale, 2, 0, c.left)
+		snapshot := snapshotOf(sale, 2, 7, c.left)
 		snapshot.Bound = c.bound
 		prior := reservation(sale.ID, user, 2)
 		snapshot.Orders = []flashgate.SnapshotOrder{rowOf(prior, true)}
@@ -117,8 +117,13 @@ func TestOrderOfChecks(t *testing.T) {
 		if in := out[0].OpensIn; (c.want == flashgate.OutcomeNotStarted) != (in > 50*time.Second && in <= time.Minute) {
 			t.Errorf("%s: opens in %v", name, in)
 		}
-		if (c.want == flashgate.OutcomePublish) != (out[0].Epoch == 2) {
-			t.Errorf("%s: epoch %d", name, out[0].Epoch)
+		if in := out[0].EndsIn; (c.want == flashgate.OutcomeSoldOut) != (in > 59*time.Minute && in <= time.Hour) {
+			t.Errorf("%s: ends in %v", name, in)
+		}
+		for i, o := range out {
+			if o.Position() != (flashgate.Position{Epoch: 2, Applied: 7}) {
+				t.Errorf("%s: answer %d is from %+v", name, i, o.Position())
+			}
 		}
 		// Known ids come before everything.
 		if out[1].Outcome != flashgate.OutcomeAccepted || out[2].Outcome != flashgate.OutcomeConflict {
@@ -360,10 +365,10 @@ func losesReply(t *testing.T, target string, between func(net.Listener)) (addr s
 			})
 			wg.Go(func() {
 				if first {
-					// The answer has three parts; what comes before, HELLO and NOSCRIPT, passes.
+					// The answer has five parts; what comes before, HELLO and NOSCRIPT, passes.
 					buf := make([]byte, 4096)
 					n, err := out.Read(buf)
-					for err == nil && !bytes.HasPrefix(buf[:n], []byte("*3\r\n")) {
+					for err == nil && !bytes.HasPrefix(buf[:n], []byte("*5\r\n")) {
 						_, _ = c.Write(buf[:n])
 						n, err = out.Read(buf)
 					}

@@ -15,10 +15,11 @@ type gateRow struct {
 	starts, ends int64
 	perUser      int
 	bound        int64
+	seq          uint64 // of the sale: both share their transactions
 }
 
 func scanGate(r scanner) (g gateRow, err error) {
-	err = r.Scan(&g.epoch, &g.free, &g.held, &g.starts, &g.ends, &g.perUser, &g.bound)
+	err = r.Scan(&g.epoch, &g.free, &g.held, &g.starts, &g.ends, &g.perUser, &g.bound, &g.seq)
 	return g, err
 }
 
@@ -64,6 +65,7 @@ func (t *txn) reserve(sale flashgate.SaleID, rs []flashgate.Reservation) ([]flas
 		if err != nil {
 			return nil, err
 		}
+		out[i].Epoch, out[i].Applied = g.epoch, g.seq
 		if out[i].Outcome == outcomeFresh {
 			out[i].Outcome = flashgate.OutcomeAccepted
 			fresh = append(fresh, r)
@@ -111,7 +113,7 @@ func (t *txn) reserveOne(g *gateRow, sale flashgate.SaleID, r flashgate.Reservat
 		return flashgate.Reserved{Outcome: flashgate.OutcomeAlreadyBought, Prior: prior}, nil
 	}
 	if int64(r.Units) > g.free {
-		return flashgate.Reserved{Outcome: flashgate.OutcomeSoldOut}, nil
+		return flashgate.Reserved{Outcome: flashgate.OutcomeSoldOut, EndsIn: time.Duration(g.ends-at) * time.Millisecond}, nil
 	}
 	if _, err := t.exec("gate_order_put", r.Order, r.User, r.Units, r.At, 1); err != nil {
 		return flashgate.Reserved{}, err
@@ -177,8 +179,7 @@ func (t *txn) released(sale flashgate.SaleID, r flashgate.Reservation) error {
 	return err
 }
 
-// View reads the gate. Applied is the sale's seq, as both share their
-// transactions.
+// View reads the gate. Applied is the sale's seq.
 func (s *Store) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
 	const op = "sqlite.View"
 	g, err := scanGate(s.row(ctx, "gate", sale))
@@ -188,12 +189,8 @@ func (s *Store) View(ctx context.Context, sale flashgate.SaleID) (flashgate.Stoc
 	if err != nil {
 		return flashgate.StockView{}, unavailable(op, err)
 	}
-	var seq uint64
-	if err := s.row(ctx, "gate_seq", sale).Scan(&seq); err != nil {
-		return flashgate.StockView{}, unavailable(op, err)
-	}
 	return flashgate.StockView{
-		Epoch: g.epoch, Applied: seq, Free: g.free, Held: g.held, Starts: toTime(g.starts), Ends: toTime(g.ends),
+		Epoch: g.epoch, Applied: g.seq, Free: g.free, Held: g.held, Starts: toTime(g.starts), Ends: toTime(g.ends),
 		PerUser: g.perUser, Open: true, Now: toTime(now()),
 	}, nil
 }
@@ -215,4 +212,19 @@ func (s *Store) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reser
 	return r, true, nil
 }
 
-var _ flashgate.Stock = (*Store)(nil)
+// Freed reads the sale's seq, which whatever frees units raises in the same
+// transaction, in this process or in another one on the same file. So it misses
+// nothing and is always in the same term; what changes the sale without freeing
+// anything counts as well.
+func (s *Store) Freed(ctx context.Context, sale flashgate.SaleID) flashgate.Freed {
+	f := flashgate.Freed{Term: 1}
+	if err := s.row(ctx, "gate_position", sale).Scan(&f.Since.Epoch, &f.Since.Applied); err != nil {
+		return flashgate.Freed{}
+	}
+	return f
+}
+
+var (
+	_ flashgate.Stock        = (*Store)(nil)
+	_ flashgate.FreedWatcher = (*Store)(nil)
+)

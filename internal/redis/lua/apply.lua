@@ -1,5 +1,5 @@
--- Apply follows the log. ARGV, of each entry: seq, starts, ends, the number of its
--- changes, then kind, order, user and units of each.
+-- Apply follows the log. ARGV: the channel of what comes free, then of each entry: seq,
+-- starts, ends, the number of its changes, then kind, order, user and units of each.
 --
 -- Reply: 'closed', or the seq that is applied now.
 local head = open_head()
@@ -9,7 +9,7 @@ end
 
 -- The entries that are next, up to a gap, and what is to be read for them.
 local entries, orders, names = {}, {}, {}
-local at = 1
+local at = 2
 while at <= #ARGV do
   local seq, count = tonumber(ARGV[at]), tonumber(ARGV[at + 3])
   if seq > head.applied + 1 then
@@ -33,6 +33,7 @@ if #entries == 0 then
 end
 read(orders, names)
 
+local free, moved = head.free, false
 for _, entry in ipairs(entries) do
   for i = entry + 4, entry + 3 + 4 * tonumber(ARGV[entry + 3]), 4 do
     local kind, order, user, units = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
@@ -61,10 +62,14 @@ for _, entry in ipairs(entries) do
       head.free = head.free + units
     elseif kind == 'window' then
       head.starts, head.ends = tonumber(ARGV[entry + 1]), tonumber(ARGV[entry + 2])
+      moved = true
     else
       return redis.error_reply('ERR unknown change ' .. kind) -- nothing has been written
     end
   end
 end
 save(head)
+if head.free > free or moved then
+  freed(ARGV[1], head.epoch, text(head.applied))
+end
 return text(head.applied)

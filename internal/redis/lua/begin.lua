@@ -1,7 +1,7 @@
 -- Begin is the first step of opening: the sale is closed from here on, if it was not,
 -- so held stays as it is, and this opening is the one that may finish. ARGV: the
--- incarnation, the epoch, a token of this opening, how long it may take in ms. KEYS[6]
--- is the mark of an opening that has begun: its epoch and token.
+-- incarnation, the epoch, a token of this opening, how long it may take in ms, the channel
+-- of what comes free. KEYS[6] is the mark of an opening that has begun: its epoch and token.
 --
 -- Reply: 'refused', or the time in us.
 local OPENING = KEYS[6]
@@ -21,4 +21,5 @@ redis.call('SET', OPENING, ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[4])
 if head[2] == ARGV[1] then
   redis.call('HSET', HEAD, 'incarnation', '')
 end
+freed(ARGV[5], ARGV[2], '0') -- closed is not sold out
 return text(clock())

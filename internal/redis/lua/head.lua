@@ -69,3 +69,10 @@ end
 local function waits(order)
   return redis.call('ZSCORE', OUTBOX, order) or redis.call('ZSCORE', LEASED, order)
 end
+
+-- freed tells the gateways that what was answered before this epoch and seq about the
+-- sale being sold out counts no more. It comes last in a verb, and one that could not
+-- tell has done its work all the same: who hears nothing asks again by itself.
+local function freed(channel, epoch, seq)
+  redis.pcall('PUBLISH', channel, epoch .. ' ' .. seq .. ' ' .. string.match(HEAD, '{(.*)}'))
+end

@@ -1,7 +1,7 @@
 -- Open is the last step of opening: what was staged takes its place. ARGV: the
 -- incarnation, the epoch, the token, how many are staged of buyers, held and outbox,
--- then free, held, applied, starts, ends, limit and bound. KEYS: the mark, then the
--- staged buyers, held and outbox.
+-- then free, held, applied, starts, ends, limit and bound, and the channel of what
+-- comes free. KEYS: the mark, then the staged buyers, held and outbox.
 --
 -- Reply: 'opened', 'refused', or 'lost' when not all is there that was staged.
 local OPENING = KEYS[6]
@@ -27,4 +27,5 @@ for staged, key in pairs({[KEYS[7]] = BUYERS, [KEYS[8]] = HELD, [KEYS[9]] = OUTB
 end
 redis.call('HSET', HEAD, 'epoch', ARGV[2], 'incarnation', ARGV[1], 'opening', mark, 'free', ARGV[7], 'held', ARGV[8],
   'applied', ARGV[9], 'starts', ARGV[10], 'ends', ARGV[11], 'limit', ARGV[12], 'bound', ARGV[13])
+freed(ARGV[14], ARGV[2], ARGV[9])
 return 'opened'

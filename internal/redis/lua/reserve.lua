@@ -1,7 +1,8 @@
 -- Reserve decides a batch, in order. ARGV: order, user, units and at of each.
 --
--- Reply: 'closed', or an array: the epoch, ms until the start, one letter for each
--- reservation, then the earlier orders of those with a B, in order; '' for none.
+-- Reply: 'closed', or an array: the epoch, the seq that is applied, ms until the start
+-- and until the end, one letter for each reservation, then the earlier orders of those
+-- with a B, in order; '' for none.
 local head = open_head()
 if not head then
   return 'closed'
@@ -57,8 +58,8 @@ end
 if changed then
   save(head)
 end
-local reply = {head.epoch, text(math.max(head.starts - ms, 0)), table.concat(letters)}
+local reply = {head.epoch, text(head.applied), text(math.max(head.starts - ms, 0)), text(math.max(head.ends - ms, 0)), table.concat(letters)}
 for i = 1, #priors do
-  reply[i + 3] = priors[i]
+  reply[i + 5] = priors[i]
 end
 return reply

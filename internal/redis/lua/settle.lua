@@ -1,17 +1,17 @@
--- Settle releases what was reserved again after its decision. ARGV: the seq that
--- decided, then the orders.
+-- Settle releases what was reserved again after its decision. ARGV: the channel of what
+-- comes free, the seq that decided, then the orders.
 --
 -- Reply: 'closed' or 'ok'.
 local head = open_head()
 if not head then
   return 'closed'
 end
-if tonumber(ARGV[1]) > head.applied then
+if tonumber(ARGV[2]) > head.applied then
   return 'ok'
 end
 local orders = {}
-for i = 2, #ARGV do
-  orders[i - 1] = ARGV[i]
+for i = 3, #ARGV do
+  orders[i - 2] = ARGV[i]
 end
 read(orders, {})
 local changed = false
@@ -27,5 +27,7 @@ for _, order in ipairs(orders) do
 end
 if changed then
   save(head)
+  -- Answers from before and after carry the same seq: only the next one is certain.
+  freed(ARGV[1], head.epoch, text(head.applied + 1))
 end
 return 'ok'

@@ -1,5 +1,6 @@
 -- name: gate
-SELECT epoch, free, held, starts, ends, per_user, bound FROM gate WHERE sale = ?;
+SELECT epoch, free, held, starts, ends, per_user, bound, coalesce((SELECT seq FROM sale WHERE id = gate.sale), 0)
+FROM gate WHERE sale = ?;
 
 -- name: gate_create
 INSERT INTO gate (sale, epoch, free, held, starts, ends, per_user, bound) VALUES (?, 1, ?, 0, ?, ?, ?, ?);
@@ -10,8 +11,8 @@ UPDATE gate SET free = free + ?2, held = held + ?3 WHERE sale = ?1;
 -- name: gate_window
 UPDATE gate SET starts = ?2, ends = ?3 WHERE sale = ?1;
 
--- name: gate_seq
-SELECT seq FROM sale WHERE id = ?;
+-- name: gate_position
+SELECT gate.epoch, sale.seq FROM gate JOIN sale ON sale.id = gate.sale WHERE gate.sale = ?;
 
 -- name: gate_order
 SELECT user, units, at, held FROM gate_order WHERE id = ?;
