@@ -184,32 +184,61 @@ func (f *figures) read(ctx context.Context, p *fleet.Process) error {
 func (f *figures) sum(name string, labels ...string) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-series:
 	for s, v := range f.grown {
-		parts := strings.Split(s, ",")
-		if parts[0] != name {
-			continue
+		if matches(s, name, labels) {
+			n += int(v)
 		}
-		for _, l := range labels {
-			if !slices.Contains(parts[1:], l) {
-				continue series
-			}
-		}
-		n += int(v)
 	}
 	return n
 }
 
-// peak is the highest value of a gauge, whatever its sign.
-func (f *figures) peak(name string) (v float64) {
+// peak is the highest value of a gauge, whatever its sign, of the series with all of these
+// labels.
+func (f *figures) peak(name string, labels ...string) (v float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s, p := range f.peaks {
-		if metric, _, _ := strings.Cut(s, ","); metric == name {
+		if matches(s, name, labels) {
 			v = max(v, p)
 		}
 	}
 	return v
+}
+
+func matches(series, name string, labels []string) bool {
+	parts := strings.Split(series, ",")
+	return parts[0] == name && !slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(parts[1:], l) })
+}
+
+// moved prints how the figures moved that operators are warned by, and returns them. The
+// drift is not among them: it moves when there is a bug.
+func (f *figures) moved(t *testing.T) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, name := range []string{"outbox_age_seconds", "outbox_reservations", "held_age_seconds", "held_units", "queue_ready_messages", "dead_letters_waiting", "closed_sales", "event_age_seconds"} {
+		name = "flashgate_worker_" + name
+		if peak := f.peak(name); peak > 0 {
+			out[name] = max(1, int(peak))
+		} else {
+			out[name] = 0
+		}
+		t.Logf("peak of %s: %.1f", name, f.peak(name))
+	}
+	for name, labels := range map[string][]string{
+		"flashgate_worker_epochs_raised_total": {"opening=again"}, "flashgate_worker_reconciles_total": {"outcome=opened"}, "flashgate_worker_relayed_total": nil,
+		"flashgate_worker_duplicates_total": nil, "flashgate_worker_settled_total": nil, "flashgate_worker_gate_checks_total": nil,
+		"flashgate_decisions_total": {"directive=stock_gate", "result=unknown_outcome"},
+	} {
+		out[name] = f.sum(name, labels...)
+		t.Logf("%s %v: %d", name, labels, out[name])
+	}
+	if drift := f.peak("flashgate_worker_gate_drift_units"); drift != 0 {
+		t.Errorf("P4: a worker has seen a drift of %v units", drift)
+	}
+	if bugs := f.peak("flashgate_worker_over_accepted_orders", "cause=bug"); bugs != 0 {
+		t.Errorf("P2: a worker has seen %v orders that the gate accepted and the database rejected, and Redis had lost nothing", bugs)
+	}
+	return out
 }
 
 // atLeast fails the campaign for everything that it was to show and has not.

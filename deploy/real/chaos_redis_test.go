@@ -76,7 +76,7 @@ func (c *chaos) follow(t *testing.T, replica, of *servers.Redis) {
 	rdb, primary := replica.Client(), of.Client()
 	defer rdb.Close()
 	defer primary.Close()
-	must(t, rdb.SlaveOf(t.Context(), "127.0.0.1", strconv.Itoa(of.Port())).Err())
+	must(t, rdb.ReplicaOf(t.Context(), "127.0.0.1", strconv.Itoa(of.Port())).Err())
 	eventually(t, "the replica has what its primary has", func() bool {
 		mine, err := info(t, rdb)
 		return err == nil && mine["master_link_status"] == "up" && mine["master_sync_in_progress"] == "0"
@@ -100,7 +100,7 @@ func (c *chaos) promote(t *testing.T, r *servers.Redis) {
 	t.Helper()
 	rdb := r.Client()
 	defer rdb.Close()
-	must(t, rdb.SlaveOf(t.Context(), "no", "one").Err())
+	must(t, rdb.ReplicaOf(t.Context(), "no", "one").Err())
 	c.wait(t, 300*time.Millisecond)
 	must(t, c.links.turn(toRedis, r.Addr()))
 }

@@ -213,9 +213,13 @@ func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
 	for _, from := range []string{toRedis, toRabbitMQ, toMariaDB, "gateway", "worker"} {
 		t.Logf("recovery from a fault of %s: %s", from, c.count.recovery(from))
 	}
+	seen := f.moved(t)
 	if *chaosOnly != "" {
 		t.Log("only some faults were asked for: this is not a campaign")
 		return
+	}
+	for what, n := range seen {
+		atLeast(t, 1, "an operator's figure that should have moved: "+what, n)
 	}
 	c.enough(t, map[string]int{
 		"202s": v.accepted, "unclear answers": v.unclear, "504s": v.unknown, "cancelled": v.cancelled, "paid": v.paid, "payments that came too late": v.late,

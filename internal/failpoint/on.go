@@ -4,6 +4,7 @@ package failpoint
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -27,14 +28,22 @@ func Hit(name Name) {
 	if os.Rename(path, path+".hit") != nil {
 		return // another goroutine was faster
 	}
-	signal := syscall.SIGKILL
 	if strings.TrimSpace(string(what)) == "stop" {
-		signal = syscall.SIGSTOP
+		// The signal meets any thread of the process, and this one would run on for a
+		// moment.
+		goesOn := make(chan os.Signal, 1)
+		signal.Notify(goesOn, syscall.SIGCONT)
+		defer signal.Stop(goesOn)
+		send(syscall.SIGSTOP)
+		<-goesOn
+		return
 	}
-	if err := syscall.Kill(os.Getpid(), signal); err != nil {
+	send(syscall.SIGKILL)
+	select {} // nothing after the place may happen
+}
+
+func send(s syscall.Signal) {
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
 		panic(err) // a campaign that cannot hit must not look as if it had
-	}
-	if signal == syscall.SIGKILL {
-		select {} // nothing after the place may happen
 	}
 }
