@@ -1,0 +1,63 @@
+/*
+ * MySQL: a transaction is one step. See internal/mysql.
+ */
+
+#ifdef ONE_USER
+#define TAKEN(n)   taken = taken + (n)
+#define OVER_LIMIT (taken >= LIMIT)
+#else
+#define TAKEN(n)   skip
+#define OVER_LIMIT false
+#endif
+
+#ifdef M_UNCONDITIONAL_UPDATE
+#define NO_STOCK false
+#else
+#define NO_STOCK (left < 1)
+#endif
+
+inline put(order) { seq++; rows = WITH(rows, order); decided_at[order] = seq }
+
+/* Decide, of an order that has neither a row nor a dead letter. */
+inline judge(order) {
+	put(order);
+	if
+	:: OVER_LIMIT || NO_STOCK -> rejected = WITH(rejected, order); check_rejected()
+	:: else -> left--; TAKEN(1)
+	fi;
+	check_database()
+}
+
+/* Decide: a row or a dead letter makes it a duplicate. */
+inline decide(order) {
+	if
+	:: HAS(rows, order) ->
+#ifdef M_DEDUPE_BY_MESSAGE
+		PROMISE(P5_one_row_for_an_id, committed)
+#else
+		skip
+#endif
+	:: !HAS(rows, order) && HAS(dead, order)
+	:: else -> judge(order)
+	fi
+}
+
+/* NewFence draws above what is recorded. It draws at random: here everybody draws the
+ * same, which is the worst that can be drawn, as another's fence, sent earlier, then
+ * passes for one's own. With FIX_FENCE_NUMBERS what is drawn later is higher. */
+#ifdef FIX_FENCE_NUMBERS
+byte drawn;
+inline draw_fence(number, e) { drawn++; number = drawn }
+#else
+inline draw_fence(number, e) { number = MAX(fenced, FENCES_OF(e)) + 1 }
+#endif
+
+inline record_fence(number) { fenced = MAX(fenced, number) }
+
+#define PENDING(order) (HAS(rows, order) && !HAS(rejected, order) && !cancelled_at[order])
+
+/* Cancel and Expire */
+inline cancel(order) { seq++; cancelled_at[order] = seq; left++; TAKEN(-1); check_database() }
+
+/* ChangeSale */
+inline restock() { seq++; restocked_at = seq; left++; check_database() }
