@@ -58,12 +58,15 @@ const (
 	late          = 300
 )
 
+// slow is no fault.
+var slow = toxic{"latency", stream.Upstream, map[string]int{"latency": 20, "jitter": 20}}
+
 // toxics are the faults. Those towards the server delay or lose calls, the others
 // answers.
 var toxics = []toxic{
 	{"latency", stream.Upstream, map[string]int{"latency": late}},
 	{"latency", stream.Downstream, map[string]int{"latency": late}},
-	{"latency", stream.Upstream, map[string]int{"latency": 20, "jitter": 20}},
+	slow,
 	{"timeout", stream.Upstream, nil}, // a black hole; at its end the connections are cut
 	{"timeout", stream.Downstream, nil},
 	{"reset_peer", stream.Upstream, nil},

@@ -256,16 +256,19 @@ func (g hastyGate) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flas
 // TestLinearizabilityCatchesPlantedBugs: a judge that refutes nothing proves nothing.
 func TestLinearizabilityCatchesPlantedBugs(t *testing.T) {
 	t.Parallel()
-	for name, wrap := range map[string]func(*redis.Store, *goredis.Client) flashgate.Stock{
-		"a view is that of a moment ago": func(s *redis.Store, _ *goredis.Client) flashgate.Stock {
+	for name, bug := range map[string]struct {
+		faults []toxic
+		wrap   func(*redis.Store, *goredis.Client) flashgate.Stock
+	}{
+		"a view is that of a moment ago": {[]toxic{slow}, func(s *redis.Store, _ *goredis.Client) flashgate.Stock {
 			return &staleGate{Stock: s, last: map[flashgate.SaleID]flashgate.StockView{}}
-		},
-		"an id is forgotten when the answer is unknown": func(s *redis.Store, raw *goredis.Client) flashgate.Stock { return forgetfulGate{s, raw} },
-		"no answer is a refusal":                        func(s *redis.Store, _ *goredis.Client) flashgate.Stock { return hastyGate{s} },
+		}},
+		"an id is forgotten when the answer is unknown": {lostAnswers, func(s *redis.Store, raw *goredis.Client) flashgate.Stock { return forgetfulGate{s, raw} }},
+		"no answer is a refusal":                        {lostAnswers, func(s *redis.Store, _ *goredis.Client) flashgate.Stock { return hastyGate{s} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if !newLinearRun(t, lostAnswers, wrap).run().Refuted() {
+			if !newLinearRun(t, bug.faults, bug.wrap).run().Refuted() {
 				t.Error("an order was found that explains every answer")
 			}
 		})
