@@ -93,7 +93,7 @@ func (h *Handler) Validate() error {
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	v, err := h.app.Limiter().Allow(r.Context(), "access/"+h.Name+"/"+h.client(r, repl), h.rate)
+	v, err := flashgate.Allow(r.Context(), h.app.Limiter(), "access/"+h.Name+"/"+h.client(r, repl), h.rate)
 	switch {
 	case err != nil:
 		// A limit that nobody counts would be none, in the hour when it is needed.

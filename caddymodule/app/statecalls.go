@@ -10,8 +10,8 @@ import (
 // stateCalls is the short-lived state, by way of through.
 type stateCalls struct{ s *shared[StateBackend] }
 
-func (c stateCalls) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
-	return through(c.s, func(b StateBackend) (flashgate.Verdict, error) { return b.Allow(ctx, key, r) })
+func (c stateCalls) Charge(ctx context.Context, charges []flashgate.Charge) error {
+	return do(c.s, func(b StateBackend) error { return b.Charge(ctx, charges) })
 }
 
 func (c stateCalls) Reset(ctx context.Context, key string) error {

@@ -55,7 +55,7 @@ func TestAdminRoutes(t *testing.T) {
 	live := app.Live()
 	rate := flashgate.Rate{Limit: 1, Window: time.Hour}
 	for range 2 {
-		if _, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil {
+		if _, err := flashgate.Allow(t.Context(), live.Limiter(), "k", rate); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestAdminRoutes(t *testing.T) {
 			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.path, c.body, status, body, c.status)
 		}
 	}
-	if v, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil || !v.Allowed {
+	if v, err := flashgate.Allow(t.Context(), live.Limiter(), "k", rate); err != nil || !v.Allowed {
 		t.Errorf("the limit was not reset: %+v, %v", v, err)
 	}
 	if has("a") || !has("b") {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/internal/ratelimit"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -71,6 +72,10 @@ type Store struct {
 	client   goredis.UniversalClient
 	sessions *sessionCache
 	pages    budget
+
+	begin  time.Time
+	local  *ratelimit.Local
+	limits *limits
 }
 
 // go-redis writes to standard error by default, on every lost connection. What it
@@ -107,7 +112,9 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget}}
+	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget},
+		begin: time.Now(), local: ratelimit.NewLocal(localKeys)}
+	s.limits = newLimits(s)
 	if s.sessions, err = newSessionCache(s); err != nil {
 		_ = s.client.Close()
 		return nil, err
@@ -172,6 +179,7 @@ func (b bound) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 // for here.
 func (s *Store) Close() error {
 	s.sessions.close()
+	s.limits.close()
 	return s.client.Close()
 }
 
