@@ -62,6 +62,9 @@ type App struct {
 
 	mu   sync.Mutex
 	ring *flashgate.Keyring
+
+	stepUpMu sync.RWMutex
+	stepUps  []StepUp
 }
 
 // Get loads the app of a configuration, with its defaults when the configuration
