@@ -125,8 +125,51 @@ type Limiter interface {
 	// nothing. It sets the verdicts. The same key must not be there twice.
 	// CodeUnavailable when the store is away; then it is charged or not.
 	Charge(ctx context.Context, charges []Charge) error
+	// Inspect says what a charge of 1 would be told now, and charges nothing.
+	Inspect(ctx context.Context, key string, r Rate) (Verdict, error)
 	// Reset forgets a key. Idempotent.
 	Reset(ctx context.Context, key string) error
+}
+
+// Mark is an operator's word about a key of a limit, or the limit's own after too many
+// refusals: who has it is not counted.
+type Mark struct {
+	Key    string    `json:"key"`
+	Ban    bool      `json:"ban"`   // refused; otherwise let pass
+	Until  time.Time `json:"until"` // at most MaxMark ahead
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Bounds of marks.
+const (
+	MaxMark  = 366 * 24 * time.Hour // how long one may hold
+	MaxMarks = 10_000               // how many there may be at once
+)
+
+// Validate checks the ranges.
+func (m Mark) Validate(now time.Time) error {
+	const op = "flashgate.Mark"
+	switch {
+	case m.Key == "" || len(m.Key) > 1024:
+		return Invalid(op, "key", "must be 1 to 1024 bytes")
+	case len(m.Reason) > 1024:
+		return Invalid(op, "reason", "must be at most 1024 bytes")
+	case !m.Until.After(now) || m.Until.After(now.Add(MaxMark)):
+		return Invalid(op, "until", "must be in the future, at most 366 days ahead")
+	}
+	return nil
+}
+
+// Marks keeps the few keys that are banned or let pass. Gateways read all of them again
+// and again, at most a second apart.
+type Marks interface {
+	// SetMark writes a mark and replaces an older one of the key. CodeTooLarge when there
+	// are MaxMarks already.
+	SetMark(ctx context.Context, m Mark) error
+	// DeleteMark removes the mark of a key. Idempotent.
+	DeleteMark(ctx context.Context, key string) error
+	// AllMarks lists those that hold.
+	AllMarks(ctx context.Context) ([]Mark, error)
 }
 
 // Allow charges one limit with one request.

@@ -30,6 +30,7 @@ func Limiter(t *testing.T, open func(t *testing.T) LimiterFixture) {
 		{name: "AllOrNothing", run: limiterAllOrNothing},
 		{name: "Advisory", run: limiterAdvisory},
 		{name: "BadInput", run: limiterBadInput},
+		{name: "Inspect", run: limiterInspect},
 	})
 }
 

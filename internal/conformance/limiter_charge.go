@@ -101,3 +101,22 @@ func limiterBadInput(t *testing.T, f LimiterFixture) {
 		}
 	}
 }
+
+// limiterInspect: a look says what a request would be told, and costs nothing.
+func limiterInspect(t *testing.T, f LimiterFixture) {
+	key := unique()
+	look := func(want flashgate.Verdict) {
+		t.Helper()
+		for i := range 3 {
+			v, err := f.Stores[i%2].Inspect(t.Context(), key, long(2))
+			if err != nil || v.Allowed != want.Allowed || v.Remaining != want.Remaining || v.Allowed != (v.RetryAfter == 0) {
+				t.Errorf("Inspect: %+v, %v; want %+v", v, err, want)
+			}
+		}
+	}
+	look(flashgate.Verdict{Allowed: true, Remaining: 1})
+	allow(t, f.Stores[0], key, long(2))
+	look(flashgate.Verdict{Allowed: true, Remaining: 0})
+	allow(t, f.Stores[1], key, long(2))
+	look(flashgate.Verdict{})
+}

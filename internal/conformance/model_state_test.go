@@ -15,6 +15,7 @@ type state struct {
 	passed map[string][]time.Time // of each key, those in the window
 	values map[string]value
 	pages  map[string]value
+	marks  map[string]flashgate.Mark
 }
 
 type value struct {
@@ -26,7 +27,7 @@ type value struct {
 const tooLarge = 1 << 20
 
 func newState() *state {
-	return &state{passed: map[string][]time.Time{}, values: map[string]value{}, pages: map[string]value{}}
+	return &state{passed: map[string][]time.Time{}, values: map[string]value{}, pages: map[string]value{}, marks: map[string]flashgate.Mark{}}
 }
 
 // Charge knows an exact sliding log, whatever the algorithm asked for.
@@ -102,6 +103,51 @@ func (s *state) look(c *flashgate.Charge, now time.Time) flashgate.Verdict {
 		s.passed[keyOf(c)] = in[:len(in)-1]
 	}
 	return flashgate.Verdict{Allowed: true, Remaining: max(0, c.Rate.AtOnce()-units-len(in)), Reset: c.Rate.Window}
+}
+
+func (s *state) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := flashgate.Charge{Key: key, Rate: r}
+	v := s.look(&c, time.Now())
+	if planted("limiter: a look costs") {
+		s.passed[key] = append(s.passed[key], time.Now())
+	}
+	return v, nil
+}
+
+func (s *state) SetMark(ctx context.Context, m flashgate.Mark) error {
+	if err := m.Validate(time.Now()); err != nil && !planted("marks: takes anything") {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.marks[m.Key]; there && planted("marks: the first one stays") {
+		return nil
+	}
+	s.marks[m.Key] = m
+	return nil
+}
+
+func (s *state) DeleteMark(ctx context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if planted("marks: one delete, all gone") {
+		clear(s.marks)
+	}
+	delete(s.marks, key)
+	return nil
+}
+
+func (s *state) AllMarks(ctx context.Context) (out []flashgate.Mark, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.marks {
+		if m.Until.After(time.Now()) || planted("marks: for ever") {
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }
 
 func (s *state) Reset(ctx context.Context, key string) error {
@@ -188,6 +234,7 @@ func (s *state) ClearPages(ctx context.Context) error {
 
 var (
 	_ flashgate.Limiter   = (*state)(nil)
+	_ flashgate.Marks     = (*state)(nil)
 	_ flashgate.OneTime   = (*state)(nil)
 	_ flashgate.PageStore = (*state)(nil)
 )

@@ -40,6 +40,7 @@ type Store struct {
 	values  *otter.Cache[string, entry]
 	pages   *otter.Cache[string, entry]
 	maxPage int
+	marks   marks
 }
 
 // entry is a value with the end of its life by the Store's clock. The cache's own
@@ -119,6 +120,17 @@ func (s *Store) Charge(ctx context.Context, charges []flashgate.Charge) error {
 
 // sinceBegin is the time of the limits: monotonic, and not before 1.
 func (s *Store) sinceBegin() int64 { return int64(s.now().Sub(s.begin)) + 1 }
+
+// Inspect says what a charge of 1 would be told.
+func (s *Store) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	if err := r.Validate(); err != nil {
+		return flashgate.Verdict{}, err
+	}
+	if err := ended(ctx, "memory.Inspect"); err != nil {
+		return flashgate.Verdict{}, err
+	}
+	return s.limits.Inspect(key, r, s.sinceBegin()), nil
+}
 
 // Reset forgets a limit.
 func (s *Store) Reset(ctx context.Context, key string) error {
@@ -216,6 +228,7 @@ func ended(ctx context.Context, op string) error {
 
 var (
 	_ flashgate.Limiter   = (*Store)(nil)
+	_ flashgate.Marks     = (*Store)(nil)
 	_ flashgate.OneTime   = (*Store)(nil)
 	_ flashgate.PageStore = (*Store)(nil)
 )

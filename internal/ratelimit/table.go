@@ -124,6 +124,12 @@ func (t *Table) chargeOne(c *flashgate.Charge, now int64) {
 	}
 }
 
+// Inspect says what a charge of 1 would be told.
+func (t *Table) Inspect(key string, r flashgate.Rate, now int64) flashgate.Verdict {
+	_, v := t.get(key).Take(r, 1, now)
+	return v
+}
+
 // Reset forgets a key.
 func (t *Table) Reset(key string) {
 	h := t.hash(key)

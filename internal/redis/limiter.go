@@ -89,6 +89,29 @@ func (s *Store) spend(charges []flashgate.Charge, now int64) (ask, paid []*flash
 	return ask, paid
 }
 
+// Inspect says what a charge of 1 would be told. It travels with a second charge that
+// never passes, so nothing is taken.
+func (s *Store) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	const op = "redis.Inspect"
+	if err := r.Validate(); err != nil {
+		return flashgate.Verdict{}, err
+	}
+	ask := &flashgate.Charge{Key: key, Rate: r}
+	args := appendCharge(appendCharge([]any{2}, 1, ask), 1, &flashgate.Charge{Rate: flashgate.Rate{Limit: 1, Window: r.Window, Algorithm: r.Algorithm}, Cost: maxUnits})
+	reply, err := limitCharge.run(ctx, s.client, []string{s.limitKey(key)}, args...).Int64Slice()
+	if err == nil && len(reply) != 10 {
+		err = errShort
+	}
+	if err != nil {
+		return flashgate.Verdict{}, unavailable(op, err)
+	}
+	return verdictOf(reply), nil
+}
+
+// maxUnits is more than any rate lets pass at once but for the largest, whose limit is
+// not 1.
+const maxUnits = 1_000_000
+
 // Reset forgets a limit, here and on every other gateway.
 func (s *Store) Reset(ctx context.Context, key string) error {
 	const op = "redis.Reset"

@@ -164,7 +164,7 @@ func (l *limits) run(ctx context.Context, batch []*decision) error {
 	for _, d := range batch {
 		for i, c := range d.charges {
 			if len(reply) < 5 {
-				return errors.New("a verdict has five numbers")
+				return errShort
 			}
 			d.verdicts[i] = l.learn(c, reply[:5], asked, now)
 			reply = reply[5:]
@@ -187,14 +187,20 @@ func appendCharge(args []any, key int, c *flashgate.Charge) []any {
 	return append(args, key, algorithmNumbers[c.Rate.Algorithm], c.Rate.Limit, c.Rate.Window.Microseconds(), c.Rate.AtOnce(), c.Units(), advisory, extra)
 }
 
+var errShort = errors.New("a verdict has five numbers")
+
+func verdictOf(reply []int64) flashgate.Verdict {
+	return flashgate.Verdict{
+		Allowed: reply[0] == 1, Remaining: int(reply[1]),
+		RetryAfter: time.Duration(reply[2]) * time.Microsecond, Reset: time.Duration(reply[3]) * time.Microsecond,
+	}
+}
+
 // learn reads a verdict. A lease runs from before it was asked for, a refusal from when
 // it was heard of less the time that it took: then no gateway hands out too late, and
 // nobody waits too long.
 func (l *limits) learn(c *flashgate.Charge, reply []int64, asked, now int64) flashgate.Verdict {
-	v := flashgate.Verdict{
-		Allowed: reply[0] == 1, Remaining: int(reply[1]),
-		RetryAfter: time.Duration(reply[2]) * time.Microsecond, Reset: time.Duration(reply[3]) * time.Microsecond,
-	}
+	v := verdictOf(reply)
 	if !v.Allowed {
 		l.store.local.Deny(c, asked+int64(v.RetryAfter), now)
 	}
