@@ -113,9 +113,11 @@ func sameRate(h httpcaddyfile.Helper, l *Limit) error {
 //	    lease       <units>      # taken from Redis at once for a busy key
 //	    dry_run                  # counts and reports, refuses nobody
 //	    step_up                  # past it a captcha is needed
+//	    ban <duration> after <refusals> in <window>   # whoever is refused too often
 //	    limit <limit> <window> [by <key>...] { … }   # one more, with the options above
 //
 //	    exempt { <matchers> }    # requests that are not counted
+//	    block { <matchers> }     # requests that are refused: 403
 //	    when_away closed | open | local [<percent>]  # while Redis is away; default closed
 //	    sensitive                # no RateLimit headers
 //	    errors caddy             # default: problem documents
@@ -132,7 +134,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	options := append(first.options(d),
 		app.Option{Name: "limit", Many: true, Parse: func() error { return h.parseLimit(d) }},
-		app.Option{Name: "exempt", Many: true, Parse: func() error { return h.parseExempt(d) }},
+		app.Option{Name: "exempt", Many: true, Parse: func() error { return parseMatchers(d, &h.ExemptRaw) }},
+		app.Option{Name: "block", Many: true, Parse: func() error { return parseMatchers(d, &h.BlockRaw) }},
 		app.Option{Name: "when_away", Parse: func() error { return h.parseAway(d) }},
 		app.Option{Name: "sensitive", Parse: func() error { return flag(d, &h.Sensitive) }},
 		app.Option{Name: "errors", Parse: func() (err error) {
@@ -153,7 +156,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (l *Limit) isZero() bool {
-	return l.Name == "" && l.Algorithm == "" && l.By == nil && l.IPv4Prefix == 0 && l.Cost == "" && !l.DryRun && !l.StepUp && l.Lease == 0
+	return l.Name == "" && l.Algorithm == "" && l.By == nil && l.IPv4Prefix == 0 && l.Cost == "" && !l.DryRun && !l.StepUp && l.Lease == 0 && l.Escalation == nil
 }
 
 func (h *Handler) parseLimit(d *caddyfile.Dispenser) error {
@@ -197,6 +200,7 @@ func (l *Limit) options(d *caddyfile.Dispenser) []app.Option {
 		{Name: "prefix", Parse: func() error { return l.parsePrefix(d) }},
 		{Name: "cost", Parse: func() error { return l.parseCost(d) }},
 		{Name: "lease", Parse: func() error { return l.parseLease(d) }},
+		{Name: "ban", Parse: func() error { return l.parseBan(d) }},
 		{Name: "dry_run", Parse: func() error { return flag(d, &l.DryRun) }},
 		{Name: "step_up", Parse: func() error { return flag(d, &l.StepUp) }},
 	}
@@ -304,18 +308,46 @@ func (l *Limit) parseLease(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-func (h *Handler) parseExempt(d *caddyfile.Dispenser) error {
+// parseMatchers reads the block of exempt or block.
+func parseMatchers(d *caddyfile.Dispenser, to *caddyhttp.RawMatcherSets) error {
+	option := d.Val()
+	example := option + " needs a block of matchers, such as: " + option + " { remote_ip 10.0.0.0/8 }"
 	if d.NextArg() {
-		return d.Err("exempt needs a block of matchers, such as: exempt { remote_ip 10.0.0.0/8 }")
+		return d.Err(example)
 	}
 	set, err := caddyhttp.ParseCaddyfileNestedMatcherSet(d)
 	if err != nil {
 		return err
 	}
 	if len(set) == 0 {
-		return d.Err("exempt needs a block of matchers, such as: exempt { remote_ip 10.0.0.0/8 }")
+		return d.Err(example)
 	}
-	h.ExemptRaw = append(h.ExemptRaw, set)
+	*to = append(*to, set)
+	return nil
+}
+
+// parseBan reads <duration> after <refusals> in <window>.
+func (l *Limit) parseBan(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 5 || args[1] != "after" || args[3] != "in" {
+		return d.Err("ban needs how long, after how many refusals, in how long, such as: ban 10m after 20 in 1m")
+	}
+	hold, err := caddy.ParseDuration(args[0])
+	if err != nil {
+		return d.Errf("ban: %q is not a duration such as 10m", args[0])
+	}
+	after, err := strconv.Atoi(args[2])
+	if err != nil {
+		return d.Errf("ban: %q is not a number of refusals", args[2])
+	}
+	within, err := caddy.ParseDuration(args[4])
+	if err != nil {
+		return d.Errf("ban: %q is not a duration such as 1m", args[4])
+	}
+	l.Escalation = &Escalation{For: caddy.Duration(hold), After: after, Within: caddy.Duration(within)}
+	if err := l.Escalation.Validate(); err != nil {
+		return d.WrapErr(err)
+	}
 	return nil
 }
 

@@ -51,6 +51,9 @@ type Handler struct {
 	// Requests that match are not counted.
 	ExemptRaw caddyhttp.RawMatcherSets `json:"exempt,omitempty" caddy:"namespace=http.matchers"`
 
+	// Requests that match are refused: 403 `forbidden`.
+	BlockRaw caddyhttp.RawMatcherSets `json:"block,omitempty" caddy:"namespace=http.matchers"`
+
 	// While the state backend is away: "closed" (default) answers 503 `unavailable`, as a
 	// limit that nobody counts is none, in the hour when it is needed; "open" lets pass;
 	// "local" counts in this process alone, with local_share of each limit.
@@ -70,8 +73,9 @@ type Handler struct {
 	events *caddyevents.App
 	ctx    caddy.Context
 	exempt caddyhttp.MatcherSets
-	policy string // RateLimit-Policy
-	local  *ratelimit.Table
+	block  caddyhttp.MatcherSets
+	policy string           // RateLimit-Policy
+	local  *ratelimit.Table // counts while the backend is away, and refusals
 	begin  time.Time
 }
 
@@ -88,19 +92,15 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.Validate(); err != nil {
 		return err
 	}
-	for _, l := range h.Limits {
-		l.setDefaults()
-	}
-	if h.WhenAway == awayLocal {
-		h.local, h.begin = ratelimit.NewTable(localKeys), time.Now()
-	}
+	h.local, h.begin = ratelimit.NewTable(localKeys), time.Now()
 	if h.ExemptRaw != nil {
-		matchers, err := ctx.LoadModule(h, "ExemptRaw")
-		if err != nil {
+		if err := loadMatchers(ctx, h, "ExemptRaw", &h.exempt); err != nil {
 			return fmt.Errorf("access_limit: exempt: %w", err)
 		}
-		if err := h.exempt.FromInterface(matchers); err != nil {
-			return fmt.Errorf("access_limit: exempt: %w", err)
+	}
+	if h.BlockRaw != nil {
+		if err := loadMatchers(ctx, h, "BlockRaw", &h.block); err != nil {
+			return fmt.Errorf("access_limit: block: %w", err)
 		}
 	}
 	h.policy = policy(h.Limits)
@@ -109,8 +109,22 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	h.ctx, h.events = ctx, events.(*caddyevents.App)
-	h.app, err = app.Get(ctx)
-	return err
+	if h.app, err = app.Get(ctx); err != nil {
+		return err
+	}
+	for _, l := range h.Limits {
+		l.setDefaults()
+		h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate()})
+	}
+	return nil
+}
+
+func loadMatchers(ctx caddy.Context, h *Handler, field string, to *caddyhttp.MatcherSets) error {
+	matchers, err := ctx.LoadModule(h, field)
+	if err != nil {
+		return err
+	}
+	return to.FromInterface(matchers)
 }
 
 // maxLimits bounds the limits of one route.
@@ -145,15 +159,16 @@ func (h *Handler) Validate() error {
 	return h.Errors.Validate()
 }
 
+// ServeHTTP decides one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if len(h.exempt) > 0 {
-		switch matched, err := h.exempt.AnyMatchWithError(r); {
-		case err != nil:
-			return err
-		case matched:
-			app.CountDecision(op, "exempt")
-			return next.ServeHTTP(w, r)
-		}
+	switch verdict, err := h.listed(r); {
+	case err != nil:
+		return err
+	case verdict == listedExempt:
+		app.CountDecision(op, "exempt")
+		return next.ServeHTTP(w, r)
+	case verdict == listedBlocked:
+		return h.forbid(w, r, "blocked")
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	var room [maxLimits]flashgate.Charge
@@ -164,6 +179,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if l.StepUp && h.app.SteppedUp(r) {
 			charges[i].Advisory, steppedUp = true, true
 		}
+	}
+	switch banned, passes := h.marked(charges); {
+	case banned != nil:
+		app.CountDecision(op, "banned")
+		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
+			Message: "There were too many requests. Come back later.", RetryAfter: time.Until(banned.Until)}, h.Errors.Caddy())
+	case passes:
+		app.CountDecision(op, "exempt")
+		return next.ServeHTTP(w, r)
 	}
 	err := h.app.Limiter().Charge(r.Context(), charges)
 	if err != nil && h.WhenAway != "" && h.WhenAway != awayClosed {
@@ -237,6 +261,9 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 			refusing = l
 		}
 		app.CountExceeded(l.Name, !c.Advisory)
+		if l.Escalation != nil && !c.Advisory {
+			h.escalate(l, c.Key)
+		}
 		h.emit(l, r, !c.Advisory)
 	}
 	if refusing != nil {

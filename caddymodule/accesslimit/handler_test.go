@@ -2,8 +2,10 @@ package accesslimit_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"flashgate"
 	"flashgate/caddymodule/gatewaytest"
@@ -245,6 +247,48 @@ func TestErrorsCaddy(t *testing.T) {
 	c.Do("GET", "/x")
 	if a := c.Do("GET", "/x"); a.Status != 429 || a.Body != "own page 429" || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// OWASP OAT-021, denial of inventory, by somebody who never stops: refused often enough
+// the client is banned, and the ban is seen at once.
+func TestEscalation(t *testing.T) {
+	g := run(t, `
+	access_limit /x 2 100ms {
+		by header X-User
+		ban 1h after 5 in 1h
+	}`)
+	c := g.Client(t)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		a := c.Do("GET", "/x", "X-User", "bot")
+		if wait, _ := strconv.Atoi(a.Header.Get("Retry-After")); a.Status == 429 && wait > 3000 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody is banned")
+		}
+	}
+	if n := passes(t, c, 1, "/x", "X-User", "person"); n != 1 {
+		t.Error("somebody else is banned too")
+	}
+}
+
+func TestBlock(t *testing.T) {
+	g := run(t, `
+	access_limit /x 2 1h {
+		block {
+			header User-Agent *curl*
+		}
+		exempt {
+			header X-Probe yes
+		}
+	}`)
+	c := g.Client(t)
+	if a := c.Do("GET", "/x", "User-Agent", "a curl", "X-Probe", "yes"); a.Status != 403 || a.Code() != flashgate.CodeForbidden {
+		t.Errorf("blocked: %+v", a)
+	}
+	if n := passes(t, c, 3, "/x"); n != 2 {
+		t.Errorf("%d of 3 pass, want 2", n)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/caddymodule/app"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -73,7 +74,33 @@ type Limit struct {
 	// where a share was not used in time. Default: every request is asked for.
 	Lease int `json:"lease,omitempty"`
 
+	// Bans whoever is refused too often.
+	Escalation *Escalation `json:"ban,omitempty"`
+
 	prefix string // of the keys
+}
+
+// Escalation bans a client of a limit that was refused so often in so long. Refusals are
+// counted by each gateway for itself; the ban holds on all of them, within a second.
+type Escalation struct {
+	For    caddy.Duration `json:"for"`    // how long the ban holds: 1s to 366 days
+	After  int            `json:"after"`  // refusals: 1 to 1,000,000
+	Within caddy.Duration `json:"within"` // the window in which they are counted: 1ms to 24h
+}
+
+// Validate checks the settings.
+func (e *Escalation) Validate() error {
+	if err := e.rate().Validate(); err != nil {
+		return fmt.Errorf("ban: %s", publicText(err))
+	}
+	if e.For < caddy.Duration(time.Second) || time.Duration(e.For) > flashgate.MaxMark {
+		return fmt.Errorf("ban: it must hold for 1s to %v", flashgate.MaxMark)
+	}
+	return nil
+}
+
+func (e *Escalation) rate() flashgate.Rate {
+	return flashgate.Rate{Limit: e.After, Window: time.Duration(e.Within)}
 }
 
 // Validate checks the settings.
@@ -95,6 +122,14 @@ func (l *Limit) Validate() error {
 	}
 	if err := validCost(l.Cost); l.Cost != "" && err != nil {
 		return err
+	}
+	if l.Escalation != nil {
+		if err := l.Escalation.Validate(); err != nil {
+			return err
+		}
+		if l.DryRun {
+			return fmt.Errorf("dry_run and ban exclude each other: one refuses nobody")
+		}
 	}
 	if l.DryRun && l.StepUp {
 		return fmt.Errorf("dry_run and step_up exclude each other: one refuses nobody")
@@ -119,11 +154,8 @@ func (l *Limit) setDefaults() {
 	if l.IPv6Prefix == 0 {
 		l.IPv6Prefix = 64
 	}
-	l.prefix = keyPrefix + l.Name + "/"
+	l.prefix = app.LimitKey(l.Name, "")
 }
-
-// keyPrefix begins the keys of all limits of this directive.
-const keyPrefix = "access/"
 
 // charge is what a request takes from the limit.
 func (l *Limit) charge(r *http.Request, repl *caddy.Replacer) flashgate.Charge {

@@ -65,6 +65,10 @@ type App struct {
 
 	stepUpMu sync.RWMutex
 	stepUps  []StepUp
+
+	marks    marks
+	limitsMu sync.Mutex
+	limits   []NamedLimit
 }
 
 // Get loads the app of a configuration, with its defaults when the configuration
