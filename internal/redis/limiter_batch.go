@@ -36,6 +36,7 @@ type limits struct {
 	mu       sync.Mutex
 	queue    []*decision
 	inFlight int
+	leasing  map[string]struct{} // keys that a lease is being asked for: one at a time
 }
 
 func newLimits(s *Store) *limits {
@@ -68,6 +69,9 @@ func (l *limits) decide(ctx context.Context, charges []*flashgate.Charge) error 
 	d := &decision{verdicts: make([]flashgate.Verdict, len(charges)), done: make(chan struct{})}
 	for _, c := range charges {
 		own := *c
+		if own.Lease > 1 && !l.beginLease(own.Key) {
+			own.Lease = 0
+		}
 		d.charges = append(d.charges, &own)
 	}
 	if _, cluster := l.store.client.(*goredis.ClusterClient); cluster {
@@ -84,6 +88,33 @@ func (l *limits) decide(ctx context.Context, charges []*flashgate.Charge) error 
 		c.Verdict = d.verdicts[i]
 	}
 	return unavailable(op, d.err)
+}
+
+// beginLease says whether this request is the one to ask for a lease: what several ask for
+// at once would be more than the bound, and the one that comes last would replace the
+// others.
+func (l *limits) beginLease(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, busy := l.leasing[key]; busy {
+		return false
+	}
+	if l.leasing == nil {
+		l.leasing = map[string]struct{}{}
+	}
+	l.leasing[key] = struct{}{}
+	return true
+}
+
+// endLeases is called when a decision has been made, or not.
+func (l *limits) endLeases(charges []*flashgate.Charge) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range charges {
+		if c.Lease > 1 {
+			delete(l.leasing, c.Key)
+		}
+	}
 }
 
 func (l *limits) join(d *decision) {
@@ -135,6 +166,7 @@ func (l *limits) together(batch []*decision) {
 	err := l.run(ctx, batch)
 	for _, d := range batch {
 		d.err = err
+		l.endLeases(d.charges)
 		close(d.done)
 	}
 }
@@ -217,6 +249,7 @@ func (l *limits) apart(d *decision) {
 	ctx, cancel := context.WithTimeout(context.Background(), limitTimeout)
 	defer cancel()
 	defer close(d.done)
+	defer l.endLeases(d.charges)
 	if len(d.charges) == 1 {
 		d.err = l.run(ctx, []*decision{d})
 		return
