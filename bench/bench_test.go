@@ -24,19 +24,20 @@ func TestParseLoad(t *testing.T) {
 func TestLoadCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name    string
-		load    load
-		refused bool
-		ok      bool
+		name string
+		load load
+		row  row
+		ok   bool
 	}{
-		{"allowed", load{Requests: 9, Microseconds: 1}, false, true},
-		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9}, true, true},
-		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1}, false, false},
-		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8}, true, false},
-		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, false, false},
-		{"nothing", load{}, false, false},
+		{"allowed", load{Requests: 9, Microseconds: 1}, row{}, true},
+		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9}, row{refused: true}, true},
+		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1}, row{}, false},
+		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8}, row{refused: true}, false},
+		{"one leaks", load{Requests: 9, Microseconds: 1, Refused: 8}, row{refused: true, leaks: 1}, true},
+		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, row{}, false},
+		{"nothing", load{}, row{}, false},
 	} {
-		if err := c.load.check(c.refused); (err == nil) != c.ok {
+		if err := c.load.check(c.row); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

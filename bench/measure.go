@@ -19,7 +19,6 @@ type bench struct {
 	caddy    string // programs
 	nginx    string
 	wrk      string
-	keys     string // FLASHGATE_KEYS of this run
 	scripts  map[bool]string
 	servers  map[string]*server // by group/name
 	started  []*server
@@ -50,11 +49,6 @@ func newBench(ctx context.Context, s settings) (b *bench, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build ./caddy (run the bench in its own folder: go -C bench run .): %w:\n%s", err, out)
 	}
-	key, err := exec.CommandContext(ctx, b.caddy, "flashgate", "sign", "key").Output()
-	if err != nil {
-		return nil, fmt.Errorf("caddy flashgate sign key: %w", err)
-	}
-	b.keys = strings.TrimSpace(string(key))
 	if b.dir, err = os.MkdirTemp("", "flashgate-bench-"); err != nil {
 		return nil, err
 	}
@@ -168,11 +162,11 @@ func (b *bench) sample(ctx context.Context, s *server, script string) (sample, e
 		return sample{}, err
 	}
 	commands := after.commands - before.commands - 1 // INFO itself
-	switch err := errors.Join(l.check(s.row.refused), s.check(ctx)); {
+	switch err := errors.Join(l.check(s.row), s.check(ctx)); {
 	case err != nil:
 		return sample{}, err
 	case s.row.redis && commands < 1:
-		return sample{}, errors.New("Redis was not asked")
+		return sample{}, errors.New("row with Redis: it was not asked")
 	}
 	n := float64(l.Requests)
 	m := sample{

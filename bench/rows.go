@@ -22,6 +22,7 @@ type row struct {
 	site     string // lines of the Caddyfile's site, or of nginx's location
 	global   string // lines of the global options, or of nginx's http block
 	refused  bool   // what every answer must be: 429, or else 200 with the body "ok"
+	leaks    int64  // so many answers of a sample may be 200 although the row refuses
 	redis    bool   // it needs a Redis, and must use it
 	baseline string // what it is compared with, beside the first row; a row of the group
 }
@@ -36,7 +37,7 @@ const (
 	deny      = `access_limit 5 1h by all`
 	denyQuiet = deny + " {\n\tsensitive\n}"
 	denyOther = "rate_limit {\n\tzone one {\n\t\tkey static\n\t\tevents 5\n\t\twindow 1h\n\t}\n}"
-	denyNginx = `limit_req zone=one burst=5 nodelay;`
+	denyNginx = `limit_req zone=one;` // one a minute: nginx knows nothing slower
 	zoneOne   = `limit_req_zone $server_port zone=one:1m rate=1r/m;`
 )
 
@@ -49,12 +50,11 @@ const (
 	zoneKeys       = `limit_req_zone $http_x_key zone=keys:32m rate=100r/s;`
 )
 
-// One busy key that may do a million requests in ten seconds. redis comes with rabbitmq,
-// which is only for orders: nobody dials it here.
+// One busy key that may do a million requests in ten seconds.
 const (
 	allowOne      = `access_limit 1000000 10s by all`
 	allowOneLease = allowOne + " {\n\tlease 100\n}"
-	onRedis       = "flashgate {\n\tredis {env.REDIS_URL}\n\trabbitmq amqp://127.0.0.1:1/\n\tkeys {env.FLASHGATE_KEYS}\n}"
+	onRedis       = "flashgate {\n\tstate redis {env.REDIS_URL}\n}"
 )
 
 // Names of rows that goals speak of.
@@ -78,7 +78,7 @@ func allGroups() []group {
 			{name: quiet, server: caddyServer, site: denyQuiet, refused: true},
 			{name: other, server: caddyServer, site: denyOther, refused: true},
 			{name: nginxBare, server: nginxServer},
-			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, refused: true, baseline: nginxBare},
+			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, refused: true, leaks: 2, baseline: nginxBare},
 		}},
 		{name: "keys", title: "10,000 keys, allowed", keys: true, rows: []row{
 			{name: bare, server: caddyServer},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"flashgate"
@@ -171,8 +170,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.forbid(w, r, "blocked")
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	var room [maxLimits]flashgate.Charge
-	charges := room[:len(h.Limits)]
+	charges := make([]flashgate.Charge, len(h.Limits))
 	steppedUp := false
 	for i, l := range h.Limits {
 		charges[i] = l.charge(r, repl)
@@ -181,10 +179,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	switch banned, passes := h.marked(charges); {
-	case banned != nil:
+	case !banned.IsZero():
 		app.CountDecision(op, "banned")
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
-			Message: "There were too many requests. Come back later.", RetryAfter: time.Until(banned.Until)}, h.Errors.Caddy())
+			Message: "There were too many requests. Come back later.", RetryAfter: time.Until(banned)}, h.Errors.Caddy())
 	case passes:
 		app.CountDecision(op, "exempt")
 		return next.ServeHTTP(w, r)
@@ -246,7 +244,7 @@ const exceededEvent = "access_limit_exceeded"
 // report tells everybody who wants to know, and returns the limit that refuses: one
 // that a captcha does not help against, if there is one. nil means that all have room.
 func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, charges []flashgate.Charge) (refusing *Limit) {
-	var exceeded []string
+	var exceeded any = "" // any: a string would be put into one for every request
 	remaining := -1
 	for i := range charges {
 		l, c := h.Limits[i], &charges[i]
@@ -256,7 +254,11 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 			}
 			continue
 		}
-		exceeded = append(exceeded, l.Name)
+		if before, _ := exceeded.(string); before == "" {
+			exceeded = l.nameValue
+		} else {
+			exceeded = before + "," + l.Name
+		}
 		if !c.Advisory && (refusing == nil || refusing.StepUp) {
 			refusing = l
 		}
@@ -271,12 +273,13 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 		repl.Set("http.access_limit.retry_after", strconv.FormatFloat(wait(charges).Seconds(), 'f', 3, 64))
 	}
 	repl.Set("http.access_limit.remaining", strconv.Itoa(max(remaining, 0)))
-	repl.Set("http.access_limit.exceeded", strings.Join(exceeded, ","))
+	repl.Set("http.access_limit.exceeded", exceeded)
 	if !h.Sensitive {
 		header := w.Header()
-		header["Ratelimit-Policy"] = append(header["Ratelimit-Policy"], h.policy)
-		if state := states(h.Limits, charges, refusing != nil); state != "" {
-			header["Ratelimit"] = append(header["Ratelimit"], state)
+		values := []string{h.policy, states(h.Limits, charges, refusing != nil)}
+		add(header, "Ratelimit-Policy", values[0:1:1])
+		if values[1] != "" {
+			add(header, "Ratelimit", values[1:2:2])
 		}
 	}
 	return refusing

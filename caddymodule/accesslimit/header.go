@@ -1,8 +1,8 @@
 package accesslimit
 
 import (
+	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"flashgate"
@@ -14,58 +14,64 @@ import (
 // policy is RateLimit-Policy: q units in w seconds. A window is given in whole seconds,
 // rounded up; one that is shorter than a second says 1.
 func policy(ls []*Limit) string {
-	var b strings.Builder
+	var b []byte
 	for _, l := range ls {
 		if l.DryRun {
 			continue
 		}
-		item(&b, l.Name)
-		parameter(&b, "q", int64(l.rate().AtOnce()))
-		parameter(&b, "w", seconds(time.Duration(l.Window)))
+		b = appendItem(b, l.Name)
+		b = appendParameter(b, 'q', int64(l.rate().AtOnce()))
+		b = appendParameter(b, 'w', seconds(time.Duration(l.Window)))
 	}
-	return b.String()
+	return string(b)
 }
 
 // states is RateLimit: r units remain, and in t seconds all of them are there again. Of
 // a request that is refused only the limits that refuse it are named.
 func states(ls []*Limit, charges []flashgate.Charge, refused bool) string {
-	var b strings.Builder
+	var room [256]byte
+	b := room[:0]
 	for i, l := range ls {
 		v := &charges[i].Verdict
 		if l.DryRun || refused && v.Allowed {
 			continue
 		}
-		item(&b, l.Name)
-		parameter(&b, "r", int64(v.Remaining))
+		b = appendItem(b, l.Name)
+		b = appendParameter(b, 'r', int64(v.Remaining))
 		after := v.Reset
 		if !v.Allowed {
 			after = v.RetryAfter
 		}
-		parameter(&b, "t", seconds(after))
+		b = appendParameter(b, 't', seconds(after))
 	}
-	return b.String()
+	return string(b)
 }
 
-func item(b *strings.Builder, name string) {
-	if b.Len() > 0 {
-		b.WriteString(", ")
+// add adds a field that another limit in front may have set, too. value is the header's
+// from now on.
+func add(h http.Header, name string, value []string) {
+	if there := h[name]; len(there) > 0 {
+		value = append(there, value...)
 	}
-	b.WriteByte('"')
+	h[name] = value
+}
+
+func appendItem(b []byte, name string) []byte {
+	if len(b) > 0 {
+		b = append(b, ", "...)
+	}
+	b = append(b, '"')
 	for i := range len(name) {
 		if name[i] == '"' || name[i] == '\\' {
-			b.WriteByte('\\')
+			b = append(b, '\\')
 		}
-		b.WriteByte(name[i])
+		b = append(b, name[i])
 	}
-	b.WriteByte('"')
+	return append(b, '"')
 }
 
-func parameter(b *strings.Builder, name string, value int64) {
-	var digits [20]byte
-	b.WriteByte(';')
-	b.WriteString(name)
-	b.WriteByte('=')
-	b.Write(strconv.AppendInt(digits[:0], value, 10))
+func appendParameter(b []byte, name byte, value int64) []byte {
+	return strconv.AppendInt(append(b, ';', name, '='), value, 10)
 }
 
 func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

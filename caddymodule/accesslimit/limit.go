@@ -77,7 +77,9 @@ type Limit struct {
 	// Bans whoever is refused too often.
 	Escalation *Escalation `json:"ban,omitempty"`
 
-	prefix string // of the keys
+	prefix    string   // of the keys
+	nameValue any      // Name
+	places    []string // for each of By the name of its placeholder, if it is nothing else
 }
 
 // Escalation bans a client of a limit that was refused so often in so long. Refusals are
@@ -154,12 +156,16 @@ func (l *Limit) setDefaults() {
 	if l.IPv6Prefix == 0 {
 		l.IPv6Prefix = 64
 	}
-	l.prefix = app.LimitKey(l.Name, "")
+	l.prefix, l.nameValue = app.LimitKey(l.Name, ""), l.Name
+	l.places = make([]string, len(l.By))
+	for i, by := range l.By {
+		l.places[i] = placeholder(by)
+	}
 }
 
 // charge is what a request takes from the limit.
 func (l *Limit) charge(r *http.Request, repl *caddy.Replacer) flashgate.Charge {
-	return flashgate.Charge{Key: l.prefix + l.client(r, repl), Rate: l.rate(), Cost: l.cost(repl), Advisory: l.DryRun, Lease: l.Lease}
+	return flashgate.Charge{Key: l.key(r, repl), Rate: l.rate(), Cost: l.cost(repl), Advisory: l.DryRun, Lease: l.Lease}
 }
 
 func validCost(cost string) error {
@@ -181,40 +187,54 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 	return min(n, maxCost)
 }
 
-// client names who is counted. The kinds have prefixes, so that a user who is called
+// key names who is counted. The kinds have prefixes, so that a user who is called
 // like an address is not counted with it, and lengths where there are several, so that
 // no two combinations are written alike.
-func (l *Limit) client(r *http.Request, repl *caddy.Replacer) string {
+func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
 	if len(l.By) == 1 {
-		return l.part(l.By[0], r, repl)
+		kind, who := l.part(0, r, repl)
+		return l.prefix + kind + who
 	}
 	var b strings.Builder
-	for _, by := range l.By {
-		p := l.part(by, r, repl)
-		b.WriteString(strconv.Itoa(len(p)))
+	b.WriteString(l.prefix)
+	for i := range l.By {
+		kind, who := l.part(i, r, repl)
+		b.WriteString(strconv.Itoa(len(kind) + len(who)))
 		b.WriteByte(':')
-		b.WriteString(p)
+		b.WriteString(kind)
+		b.WriteString(who)
 	}
 	return b.String()
 }
 
-func (l *Limit) part(by string, r *http.Request, repl *caddy.Replacer) string {
-	key := ""
-	switch by {
-	case byNobody:
-		return byNobody
-	case byAddress:
-	case byUser:
-		key, _ = repl.GetString("http.auth.user.id")
-	case bySession:
-		key, _ = repl.GetString("http.auth.user.session")
+// part is what the i-th of By says of a request.
+func (l *Limit) part(i int, r *http.Request, repl *caddy.Replacer) (kind, who string) {
+	switch by := l.By[i]; {
+	case by == byNobody:
+		return "", byNobody
+	case by == byAddress:
+	case by == byUser:
+		who, _ = repl.GetString("http.auth.user.id")
+	case by == bySession:
+		who, _ = repl.GetString("http.auth.user.session")
+	case l.places[i] != "":
+		who, _ = repl.GetString(l.places[i])
 	default:
-		key = repl.ReplaceAll(by, "")
+		who = repl.ReplaceAll(by, "")
 	}
-	if key != "" {
-		return "key " + key
+	if who != "" {
+		return "key ", who
 	}
-	return "address " + l.address(r)
+	return "address ", l.address(r)
+}
+
+// placeholder is the name of the placeholder that s is, without the text around it that
+// would have to be read for every request; else empty.
+func placeholder(s string) string {
+	if len(s) < 3 || s[0] != '{' || s[len(s)-1] != '}' || strings.ContainsAny(s[1:len(s)-1], `{}\`) {
+		return ""
+	}
+	return s[1 : len(s)-1]
 }
 
 // address is the client's as Caddy knows it, never from a header of the visitor's.

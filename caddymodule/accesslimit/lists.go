@@ -39,18 +39,19 @@ func (h *Handler) forbid(w http.ResponseWriter, r *http.Request, why string) err
 }
 
 // marked looks for what operators, or escalations, have said of the request's clients. A
-// ban by any limit wins; to pass uncounted, one word is enough.
-func (h *Handler) marked(charges []flashgate.Charge) (banned *flashgate.Mark, passes bool) {
+// ban by any limit wins; to pass uncounted, one word is enough. banned is until when, and
+// zero for who is not.
+func (h *Handler) marked(charges []flashgate.Charge) (banned time.Time, passes bool) {
 	for i := range charges {
 		m, ok := h.app.Mark(charges[i].Key)
 		switch {
 		case ok && m.Ban:
-			return &m, false
+			return m.Until, false
 		case ok:
 			passes = true
 		}
 	}
-	return nil, passes
+	return time.Time{}, passes
 }
 
 // escalate counts a refusal and bans the client when there were too many.
