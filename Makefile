@@ -13,7 +13,7 @@ CHAOS_FOR ?= 20m
 CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model bench bench-quick
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ model: ## check the protocol's model and refute its mutants with Spin
 race: ## the tests with the race detector
 	@./deploy/test-tools.sh
 	$(GO) test -race -count=1 -timeout 40m ./...
+
+bench: ## speed against bare Caddy, caddy-ratelimit and nginx in one interleaved run; JSON in bench/result.json
+	@cd bench && $(GO) run . -out result.json
+
+bench-quick: ## the same, short
+	@cd bench && $(GO) run . -quick -out result.json
 
 lint: ## format, vet, staticcheck, file sizes, a tidy go.mod
 	@./deploy/lint.sh

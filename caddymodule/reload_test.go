@@ -93,7 +93,7 @@ func TestReloadKeepsLimits(t *testing.T) {
 	rate := flashgate.Rate{Limit: 1, Window: time.Hour}
 	allow := func() bool {
 		t.Helper()
-		v, err := app.Live().Limiter().Allow(t.Context(), "key", rate)
+		v, err := flashgate.Allow(t.Context(), app.Live().Limiter(), "key", rate)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
@@ -39,8 +40,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if handler.Name == "" {
-		handler.Name = defaultName(h, &handler, matcher)
+	for _, l := range handler.Limits {
+		if l.Name == "" {
+			l.Name = defaultName(h, l, matcher)
+		}
+		if err := sameRate(h, l); err != nil {
+			return nil, err
+		}
 	}
 	if err := handler.Validate(); err != nil {
 		return nil, h.WrapErr(err)
@@ -50,12 +56,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 
 // defaultName tells limits apart that look the same, in another site for example, by
 // counting them; it does not change when other lines of the file do.
-func defaultName(h httpcaddyfile.Helper, handler *Handler, matcher string) string {
-	by := handler.By
-	if by == "" {
-		by = byAddress
+func defaultName(h httpcaddyfile.Helper, l *Limit, matcher string) string {
+	by := byAddress
+	if len(l.By) > 0 {
+		by = strings.Join(l.By, " ")
 	}
-	name := fmt.Sprintf("%s %d %s %s", matcher, handler.Limit, time.Duration(handler.Window), by)
+	name := strings.Map(printable, fmt.Sprintf("%s %d %s %s", matcher, l.Limit, time.Duration(l.Window), by))
+	name = name[:min(len(name), maxName-8)]
 	const state = "flashgate.access_limit"
 	seen, _ := h.State[state].(map[string]int)
 	if seen == nil {
@@ -68,17 +75,102 @@ func defaultName(h httpcaddyfile.Helper, handler *Handler, matcher string) strin
 	return name
 }
 
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return '?'
+	}
+	return r
+}
+
+// sameRate refuses two limits of one name that count differently: they share counters.
+func sameRate(h httpcaddyfile.Helper, l *Limit) error {
+	const state = "flashgate.access_limit.rates"
+	rates, _ := h.State[state].(map[string]flashgate.Rate)
+	if rates == nil {
+		rates = map[string]flashgate.Rate{}
+		h.State[state] = rates
+	}
+	rate := l.rate()
+	if rate.Algorithm == "" {
+		rate.Algorithm = flashgate.SlidingWindow
+	}
+	if before, ok := rates[l.Name]; ok && before != rate {
+		return h.Errf("the limit %s is there already with another rate, %d in %v: limits of one name share their counters; give this one another name", l.Name, before.Limit, before.Window)
+	}
+	rates[l.Name] = rate
+	return nil
+}
+
 // UnmarshalCaddyfile reads the directive. Syntax:
 //
-//	access_limit [<matcher>] <limit> <window> [by <user|session|address|placeholder>] {
-//	    by     <user|session|address|placeholder>  # default address
-//	    name   <name>                               # shares counters with the same name
-//	    errors caddy                                # default: problem documents
+//	access_limit [<matcher>] [<limit> <window> [by <key>...]] {
+//	    by          <key>...     # who is counted; default address. Keys: user, session, address, all,
+//	                             # header <name>, cookie <name>, query <name>, any placeholder
+//	    name        <name>       # shares counters with limits of the same name
+//	    algorithm   sliding_window | fixed_window | token_bucket [<burst>]
+//	    prefix      <IPv4 bits> <IPv6 bits>   # of an address; default 32 64
+//	    cost        <number or placeholder>   # of a request; default 1
+//	    lease       <units>      # taken from Redis at once for a busy key
+//	    dry_run                  # counts and reports, refuses nobody
+//	    step_up                  # past it a captcha is needed
+//	    ban <duration> after <refusals> in <window>   # whoever is refused too often
+//	    limit <limit> <window> [by <key>...] { … }   # one more, with the options above
+//
+//	    exempt { <matchers> }    # requests that are not counted
+//	    block { <matchers> }     # requests that are refused: 403
+//	    when_away closed | open | local [<percent>]  # while Redis is away; default closed
+//	    sensitive                # no RateLimit headers
+//	    errors caddy             # default: problem documents
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
+	first := new(Limit)
 	args := d.RemainingArgs()
-	if len(args) != 2 && (len(args) != 4 || args[2] != "by") {
+	if len(args) > 0 {
+		if err := first.parseRate(d, args); err != nil {
+			return err
+		}
+		h.Limits = append(h.Limits, first)
+	}
+	options := append(first.options(d),
+		app.Option{Name: "limit", Many: true, Parse: func() error { return h.parseLimit(d) }},
+		app.Option{Name: "exempt", Many: true, Parse: func() error { return parseMatchers(d, &h.ExemptRaw) }},
+		app.Option{Name: "block", Many: true, Parse: func() error { return parseMatchers(d, &h.BlockRaw) }},
+		app.Option{Name: "when_away", Parse: func() error { return h.parseAway(d) }},
+		app.Option{Name: "sensitive", Parse: func() error { return flag(d, &h.Sensitive) }},
+		app.Option{Name: "errors", Parse: func() (err error) {
+			h.Errors, err = app.ParseErrors(d)
+			return err
+		}},
+	)
+	if err := app.ParseBlock(d, op, options...); err != nil {
+		return err
+	}
+	if len(h.Limits) == 0 {
+		return d.Err("access_limit needs a limit and a window, such as: access_limit /buy 5 10s by user")
+	}
+	if len(args) == 0 && !first.isZero() {
+		return d.Err("an option of a limit stands outside of one: write it into the block of limit, or give access_limit a limit and a window itself")
+	}
+	return nil
+}
+
+func (l *Limit) isZero() bool {
+	return l.Name == "" && l.Algorithm == "" && l.By == nil && l.IPv4Prefix == 0 && l.Cost == "" && !l.DryRun && !l.StepUp && l.Lease == 0 && l.Escalation == nil
+}
+
+func (h *Handler) parseLimit(d *caddyfile.Dispenser) error {
+	l := new(Limit)
+	if err := l.parseRate(d, d.RemainingArgs()); err != nil {
+		return err
+	}
+	h.Limits = append(h.Limits, l)
+	return app.ParseBlock(d, "limit", l.options(d)...)
+}
+
+// parseRate reads <limit> <window> [by <key>...].
+func (l *Limit) parseRate(d *caddyfile.Dispenser, args []string) error {
+	if len(args) < 2 || len(args) == 3 || len(args) > 3 && args[2] != "by" {
 		return d.Err("access_limit needs a limit and a window, such as: access_limit /buy 5 10s by user")
 	}
 	limit, err := strconv.Atoi(args[0])
@@ -92,44 +184,188 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := (flashgate.Rate{Limit: limit, Window: window}).Validate(); err != nil {
 		return d.Err(publicText(err))
 	}
-	h.Limit, h.Window = limit, caddy.Duration(window)
-	if len(args) == 4 {
-		h.By = args[3]
-		if err := validBy(h.By); err != nil || h.By == "" {
-			return d.Errf("by %s: use user, session, address or a placeholder such as {http.request.header.X-Key}", h.By)
-		}
+	l.Limit, l.Window = limit, caddy.Duration(window)
+	if len(args) > 3 {
+		return l.parseBy(d, args[3:])
 	}
-	return app.ParseBlock(d, op,
-		app.Option{Name: "by", Parse: func() error { return h.parseBy(d) }},
-		app.Option{Name: "name", Parse: func() error { return h.parseName(d) }},
-		app.Option{Name: "errors", Parse: func() (err error) {
-			h.Errors, err = app.ParseErrors(d)
-			return err
-		}},
-	)
+	return nil
 }
 
-func (h *Handler) parseBy(d *caddyfile.Dispenser) error {
-	if h.By != "" {
+// options are those of one limit.
+func (l *Limit) options(d *caddyfile.Dispenser) []app.Option {
+	return []app.Option{
+		{Name: "by", Parse: func() error { return l.parseBy(d, d.RemainingArgs()) }},
+		{Name: "name", Parse: func() error { return l.parseName(d) }},
+		{Name: "algorithm", Parse: func() error { return l.parseAlgorithm(d) }},
+		{Name: "prefix", Parse: func() error { return l.parsePrefix(d) }},
+		{Name: "cost", Parse: func() error { return l.parseCost(d) }},
+		{Name: "lease", Parse: func() error { return l.parseLease(d) }},
+		{Name: "ban", Parse: func() error { return l.parseBan(d) }},
+		{Name: "dry_run", Parse: func() error { return flag(d, &l.DryRun) }},
+		{Name: "step_up", Parse: func() error { return flag(d, &l.StepUp) }},
+	}
+}
+
+func flag(d *caddyfile.Dispenser, to *bool) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	*to = true
+	return nil
+}
+
+// parseBy reads keys; header, cookie and query are placeholders with a shorter name.
+func (l *Limit) parseBy(d *caddyfile.Dispenser, args []string) error {
+	if l.By != nil {
 		return d.Err("by is there twice")
 	}
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	for i := 0; i < len(args); i++ {
+		by := args[i]
+		if by == "header" || by == "cookie" || by == "query" {
+			if i++; i == len(args) {
+				return d.Errf("by %s needs a name, such as: by %s key", by, by)
+			}
+			form := map[string]string{"header": "{http.request.header.%s}", "cookie": "{http.request.cookie.%s}", "query": "{http.request.uri.query.%s}"}[by]
+			by = fmt.Sprintf(form, args[i])
+		}
+		if err := validBy(by); err != nil {
+			return d.WrapErr(err)
+		}
+		l.By = append(l.By, by)
+	}
+	return nil
+}
+
+func (l *Limit) parseName(d *caddyfile.Dispenser) (err error) {
+	if l.Name, err = app.OneArg(d); err != nil {
+		return err
+	}
+	if l.Name == "" || len(l.Name) > maxName || strings.Map(printable, l.Name) != l.Name {
+		return d.Errf("name must be 1 to %d printable ASCII characters", maxName)
+	}
+	return nil
+}
+
+func (l *Limit) parseAlgorithm(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	l.Algorithm = flashgate.Algorithm(args[0])
+	rate := flashgate.Rate{Limit: 1, Window: time.Second, Algorithm: l.Algorithm}
+	if err := rate.Validate(); err != nil {
+		return d.Errf("algorithm %s: use sliding_window, fixed_window or token_bucket", args[0])
+	}
+	switch {
+	case len(args) == 1:
+		return nil
+	case len(args) > 2 || l.Algorithm != flashgate.TokenBucket:
+		return d.Errf("algorithm %s takes nothing more; only token_bucket has a burst", args[0])
+	}
+	burst, err := strconv.Atoi(args[1])
+	if rate.Burst = burst; err != nil || burst < 1 || rate.Validate() != nil {
+		return d.Errf("the burst %q must be a number between 1 and 1000000", args[1])
+	}
+	l.Burst = burst
+	return nil
+}
+
+func (l *Limit) parseCost(d *caddyfile.Dispenser) (err error) {
+	if l.Cost, err = app.OneArg(d); err != nil {
+		return err
+	}
+	if err := validCost(l.Cost); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (l *Limit) parsePrefix(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("prefix needs the bits of IPv4 and of IPv6, such as: prefix 24 56")
+	}
+	four, err4 := strconv.Atoi(args[0])
+	six, err6 := strconv.Atoi(args[1])
+	if errors.Join(err4, err6) != nil || four < 1 || four > 32 || six < 1 || six > 128 {
+		return d.Errf("prefix %s %s: write the bits of IPv4 (1 to 32) and of IPv6 (1 to 128), such as 24 56", args[0], args[1])
+	}
+	l.IPv4Prefix, l.IPv6Prefix = four, six
+	return nil
+}
+
+func (l *Limit) parseLease(d *caddyfile.Dispenser) error {
 	value, err := app.OneArg(d)
 	if err != nil {
 		return err
 	}
-	if err := validBy(value); err != nil || value == "" {
-		return d.Errf("by %s: use user, session, address or a placeholder such as {http.request.header.X-Key}", value)
+	if l.Lease, err = strconv.Atoi(value); err != nil || l.Lease < 2 || l.Lease > 10_000 {
+		return d.Errf("lease %s: write how many units a gateway may take at once, 2 to 10000", value)
 	}
-	h.By = value
 	return nil
 }
 
-func (h *Handler) parseName(d *caddyfile.Dispenser) (err error) {
-	if h.Name, err = app.OneArg(d); err != nil {
+// parseMatchers reads the block of exempt or block.
+func parseMatchers(d *caddyfile.Dispenser, to *caddyhttp.RawMatcherSets) error {
+	option := d.Val()
+	example := option + " needs a block of matchers, such as: " + option + " { remote_ip 10.0.0.0/8 }"
+	if d.NextArg() {
+		return d.Err(example)
+	}
+	set, err := caddyhttp.ParseCaddyfileNestedMatcherSet(d)
+	if err != nil {
 		return err
 	}
-	if h.Name == "" || len(h.Name) > maxName {
-		return d.Errf("name must be 1 to %d bytes long", maxName)
+	if len(set) == 0 {
+		return d.Err(example)
+	}
+	*to = append(*to, set)
+	return nil
+}
+
+// parseBan reads <duration> after <refusals> in <window>.
+func (l *Limit) parseBan(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 5 || args[1] != "after" || args[3] != "in" {
+		return d.Err("ban needs how long, after how many refusals, in how long, such as: ban 10m after 20 in 1m")
+	}
+	hold, err := caddy.ParseDuration(args[0])
+	if err != nil {
+		return d.Errf("ban: %q is not a duration such as 10m", args[0])
+	}
+	after, err := strconv.Atoi(args[2])
+	if err != nil {
+		return d.Errf("ban: %q is not a number of refusals", args[2])
+	}
+	within, err := caddy.ParseDuration(args[4])
+	if err != nil {
+		return d.Errf("ban: %q is not a duration such as 1m", args[4])
+	}
+	l.Escalation = &Escalation{For: caddy.Duration(hold), After: after, Within: caddy.Duration(within)}
+	if err := l.Escalation.Validate(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (h *Handler) parseAway(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 0 || len(args) > 2 || len(args) == 2 && args[0] != awayLocal:
+		return d.Err("when_away needs one of open, closed or local, and local may have a share, such as: when_away local 50%")
+	case args[0] != awayOpen && args[0] != awayClosed && args[0] != awayLocal:
+		return d.Errf("when_away %s: write open, closed or local", args[0])
+	}
+	h.WhenAway = args[0]
+	if len(args) == 2 {
+		share, err := strconv.Atoi(strings.TrimSuffix(args[1], "%"))
+		if err != nil || share < 1 || share > 100 {
+			return d.Errf("the share %s must be 1%% to 100%%", args[1])
+		}
+		h.LocalShare = share
 	}
 	return nil
 }

@@ -1,17 +1,18 @@
 package accesslimit
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"flashgate"
 	"flashgate/caddymodule/app"
+	"flashgate/internal/ratelimit"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -22,41 +23,59 @@ func init() {
 // op names the directive in errors, logs and metrics.
 const op = "access_limit"
 
-// Who is counted, beside a placeholder.
+// What happens to requests while the state backend is away.
 const (
-	byAddress = "address"
-	byUser    = "user"
-	bySession = "session"
+	awayClosed = "closed"
+	awayOpen   = "open"
+	awayLocal  = "local"
 )
 
-// Handler lets so many requests pass in so long, counted by whom. The window slides:
-// see internal/ratelimit for the arithmetic and its bounds. A request that is refused
-// costs nothing, and is answered 429 `rate_limited` with Retry-After.
+// Handler lets so many requests pass in so long, counted by whom. A request passes when
+// all of its limits have room, in one decision; one that is refused costs nothing, and is
+// answered 429 `rate_limited` with Retry-After (RFC 9110, section 10.2.3).
 //
-// It sets the placeholder `{http.access_limit.remaining}`: how many more would pass
-// now. While the state backend is away nobody passes: the answer is 503 `unavailable`.
+// Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+// Placeholders, for what comes behind and for the log:
+//
+//	{http.access_limit.remaining}    how many more would pass now, of the tightest limit
+//	{http.access_limit.exceeded}     the names of the limits that are past, with commas
+//	{http.access_limit.retry_after}  seconds, when refused
+//
+// It emits the event `access_limit_exceeded` with `limit` (the name), `refused` (a bool)
+// and `remote` (the client's address) for a request past a limit.
 type Handler struct {
-	// Name of the limit. Handlers with the same name share their counters. Default in
-	// a Caddyfile: matcher, limit, window and by, so that two routes never share by
-	// accident; in JSON it is required.
-	Name string `json:"name"`
+	// At least one, at most 8.
+	Limits []*Limit `json:"limits"`
 
-	// How many requests may pass in a window: 1 to 1,000,000.
-	Limit int `json:"limit"`
+	// Requests that match are not counted.
+	ExemptRaw caddyhttp.RawMatcherSets `json:"exempt,omitempty" caddy:"namespace=http.matchers"`
 
-	// How long the window is: 1ms to 24h.
-	Window caddy.Duration `json:"window"`
+	// Requests that match are refused: 403 `forbidden`.
+	BlockRaw caddyhttp.RawMatcherSets `json:"block,omitempty" caddy:"namespace=http.matchers"`
 
-	// By whom it is counted: "address" (the client's, IPv6 by /64), "user" or
-	// "session" (anonymous visitors by address), or a placeholder (where it is empty,
-	// by address). Default: address.
-	By string `json:"by,omitempty"`
+	// While the state backend is away: "closed" (default) answers 503 `unavailable`, as a
+	// limit that nobody counts is none, in the hour when it is needed; "open" lets pass;
+	// "local" counts in this process alone, with local_share of each limit.
+	WhenAway string `json:"when_away,omitempty"`
+
+	// Percent of each limit that "local" lets pass: 1 to 100; with g gateways 100/g keeps
+	// the sum. Default: 100.
+	LocalShare int `json:"local_share,omitempty"`
+
+	// Says nothing about the limits in the answers but Retry-After.
+	Sensitive bool `json:"sensitive,omitempty"`
 
 	// "caddy" hands errors to handle_errors. Default: problem documents.
 	Errors app.Errors `json:"errors,omitempty"`
 
-	app  *app.App
-	rate flashgate.Rate
+	app    *app.App
+	events *caddyevents.App
+	ctx    caddy.Context
+	exempt caddyhttp.MatcherSets
+	block  caddyhttp.MatcherSets
+	policy string           // RateLimit-Policy
+	local  *ratelimit.Table // counts while the backend is away, and refusals
+	begin  time.Time
 }
 
 // CaddyModule returns the Caddy module information.
@@ -64,99 +83,214 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.access_limit", New: func() caddy.Module { return new(Handler) }}
 }
 
+// localKeys bounds what is counted here while the backend is away: about 10 MB.
+const localKeys = 1 << 17
+
 // Provision checks the settings and finds the app.
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.Validate(); err != nil {
 		return err
 	}
-	if h.By == "" {
-		h.By = byAddress
+	h.local, h.begin = ratelimit.NewTable(localKeys), time.Now()
+	if h.ExemptRaw != nil {
+		if err := loadMatchers(ctx, h, "ExemptRaw", &h.exempt); err != nil {
+			return fmt.Errorf("access_limit: exempt: %w", err)
+		}
 	}
-	h.rate = flashgate.Rate{Limit: h.Limit, Window: time.Duration(h.Window)}
-	h.app, err = app.Get(ctx)
-	return err
+	if h.BlockRaw != nil {
+		if err := loadMatchers(ctx, h, "BlockRaw", &h.block); err != nil {
+			return fmt.Errorf("access_limit: block: %w", err)
+		}
+	}
+	h.policy = policy(h.Limits)
+	events, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	h.ctx, h.events = ctx, events.(*caddyevents.App)
+	if h.app, err = app.Get(ctx); err != nil {
+		return err
+	}
+	for _, l := range h.Limits {
+		l.setDefaults()
+		h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate()})
+	}
+	return nil
 }
+
+func loadMatchers(ctx caddy.Context, h *Handler, field string, to *caddyhttp.MatcherSets) error {
+	matchers, err := ctx.LoadModule(h, field)
+	if err != nil {
+		return err
+	}
+	return to.FromInterface(matchers)
+}
+
+// maxLimits bounds the limits of one route.
+const maxLimits = 8
 
 // Validate checks the settings.
 func (h *Handler) Validate() error {
-	if h.Name == "" || len(h.Name) > maxName {
-		return fmt.Errorf("access_limit needs a name of 1 to %d bytes", maxName)
+	if len(h.Limits) == 0 || len(h.Limits) > maxLimits {
+		return fmt.Errorf("access_limit needs 1 to %d limits", maxLimits)
 	}
-	if err := (flashgate.Rate{Limit: h.Limit, Window: time.Duration(h.Window)}).Validate(); err != nil {
-		return fmt.Errorf("access_limit: %s", publicText(err))
+	names := map[string]bool{}
+	for _, l := range h.Limits {
+		if l == nil {
+			return errors.New("access_limit: a limit is null")
+		}
+		if err := l.Validate(); err != nil {
+			return fmt.Errorf("access_limit: %w", err)
+		}
+		if names[l.Name] {
+			return fmt.Errorf("access_limit: two limits of a route are called %s", l.Name)
+		}
+		names[l.Name] = true
 	}
-	if err := validBy(h.By); err != nil {
-		return err
+	switch h.WhenAway {
+	case "", awayClosed, awayOpen, awayLocal:
+	default:
+		return fmt.Errorf("access_limit: when_away %s: write open, closed or local", h.WhenAway)
+	}
+	if h.LocalShare < 0 || h.LocalShare > 100 || h.LocalShare > 0 && h.WhenAway != awayLocal {
+		return errors.New("access_limit: a share is 1 to 100 percent, and belongs to when_away local")
 	}
 	return h.Errors.Validate()
 }
 
+// ServeHTTP decides one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	v, err := h.app.Limiter().Allow(r.Context(), "access/"+h.Name+"/"+h.client(r, repl), h.rate)
-	switch {
+	switch verdict, err := h.listed(r); {
 	case err != nil:
-		// A limit that nobody counts would be none, in the hour when it is needed.
+		return err
+	case verdict == listedExempt:
+		app.CountDecision(op, "exempt")
+		return next.ServeHTTP(w, r)
+	case verdict == listedBlocked:
+		return h.forbid(w, r, "blocked")
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	charges := make([]flashgate.Charge, len(h.Limits))
+	steppedUp := false
+	for i, l := range h.Limits {
+		charges[i] = l.charge(r, repl)
+		if l.StepUp && h.app.SteppedUp(r) {
+			charges[i].Advisory, steppedUp = true, true
+		}
+	}
+	switch banned, passes := h.marked(charges); {
+	case !banned.IsZero():
+		app.CountDecision(op, "banned")
+		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
+			Message: "There were too many requests. Come back later.", RetryAfter: time.Until(banned)}, h.Errors.Caddy())
+	case passes:
+		app.CountDecision(op, "exempt")
+		return next.ServeHTTP(w, r)
+	}
+	err := h.app.Limiter().Charge(r.Context(), charges)
+	if err != nil && h.WhenAway != "" && h.WhenAway != awayClosed {
+		app.CountDecision(op, "away")
+		if h.WhenAway == awayOpen {
+			return next.ServeHTTP(w, r)
+		}
+		h.chargeHere(charges)
+		err = nil
+	}
+	if err != nil {
 		app.CountDecision(op, string(flashgate.ErrorCode(err)))
 		return h.app.Fail(w, r, op, err, h.Errors.Caddy())
-	case !v.Allowed:
-		app.CountDecision(op, string(flashgate.CodeRateLimited))
-		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
-			Message: "Wait a little and try again.", RetryAfter: v.RetryAfter}, h.Errors.Caddy())
-	default:
+	}
+	refusing := h.report(w, r, repl, charges)
+	switch {
+	case refusing == nil:
 		app.CountDecision(op, "allowed")
-		repl.Set("http.access_limit.remaining", strconv.Itoa(v.Remaining))
+		return next.ServeHTTP(w, r)
+	case refusing.StepUp && !steppedUp && h.app.CanStepUp():
+		app.CountDecision(op, string(flashgate.CodeCaptchaRequired))
+		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeCaptchaRequired, Op: op, Message: "Solve a captcha to go on."}, h.Errors.Caddy())
 	}
-	return next.ServeHTTP(w, r)
+	app.CountDecision(op, string(flashgate.CodeRateLimited))
+	return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
+		Message: "Wait a little and try again.", RetryAfter: wait(charges)}, h.Errors.Caddy())
 }
 
-// client names who is counted. The kinds have prefixes, so that a user who is called
-// like an address is not counted with it.
-func (h *Handler) client(r *http.Request, repl *caddy.Replacer) string {
-	key := ""
-	switch h.By {
-	case byAddress:
-	case byUser:
-		key, _ = repl.GetString("http.auth.user.id")
-	case bySession:
-		key, _ = repl.GetString("http.auth.user.session")
-	default:
-		key = repl.ReplaceAll(h.By, "")
+// chargeHere counts in this process, with a share of each limit.
+func (h *Handler) chargeHere(charges []flashgate.Charge) {
+	if h.LocalShare > 0 {
+		for i := range charges {
+			r := &charges[i].Rate
+			r.Limit = max(1, r.Limit*h.LocalShare/100)
+			if r.Burst > 0 {
+				r.Burst = max(1, r.Burst*h.LocalShare/100)
+			}
+		}
 	}
-	if key != "" {
-		return "key " + key
-	}
-	return "address " + address(r)
+	h.local.Charge(charges, int64(time.Since(h.begin))+1)
 }
 
-// address is the client's as Caddy knows it, never from a header of the visitor's.
-// An IPv6 visitor has a whole /64 (RFC 6177).
-func address(r *http.Request) string {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return text
+// wait is the longest of the limits that refuse.
+func wait(charges []flashgate.Charge) (d time.Duration) {
+	for i := range charges {
+		if c := &charges[i]; !c.Verdict.Allowed && !c.Advisory {
+			d = max(d, c.Verdict.RetryAfter)
+		}
 	}
-	a = a.Unmap().WithZone("")
-	if a.Is4() {
-		return a.String()
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return text
-	}
-	return p.String()
+	return d
 }
 
-func validBy(by string) error {
-	switch by {
-	case "", byAddress, byUser, bySession:
-		return nil
+// exceededEvent is emitted for a request past a limit.
+const exceededEvent = "access_limit_exceeded"
+
+// report tells everybody who wants to know, and returns the limit that refuses: one
+// that a captcha does not help against, if there is one. nil means that all have room.
+func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, charges []flashgate.Charge) (refusing *Limit) {
+	var exceeded any = "" // any: a string would be put into one for every request
+	remaining := -1
+	for i := range charges {
+		l, c := h.Limits[i], &charges[i]
+		if c.Verdict.Allowed {
+			if !c.Advisory && (remaining < 0 || c.Verdict.Remaining < remaining) {
+				remaining = c.Verdict.Remaining
+			}
+			continue
+		}
+		if before, _ := exceeded.(string); before == "" {
+			exceeded = l.nameValue
+		} else {
+			exceeded = before + "," + l.Name
+		}
+		if !c.Advisory && (refusing == nil || refusing.StepUp) {
+			refusing = l
+		}
+		app.CountExceeded(l.Name, !c.Advisory)
+		if l.Escalation != nil && !c.Advisory {
+			h.escalate(l, c.Key)
+		}
+		h.emit(l, r, !c.Advisory)
 	}
-	if open := strings.IndexByte(by, '{'); open < 0 || strings.IndexByte(by[open:], '}') < 2 {
-		return fmt.Errorf("by %s: use user, session, address or a placeholder such as {http.request.header.X-Key}", by)
+	if refusing != nil {
+		remaining = 0
+		repl.Set("http.access_limit.retry_after", strconv.FormatFloat(wait(charges).Seconds(), 'f', 3, 64))
 	}
-	return nil
+	repl.Set("http.access_limit.remaining", strconv.Itoa(max(remaining, 0)))
+	repl.Set("http.access_limit.exceeded", exceeded)
+	if !h.Sensitive {
+		header := w.Header()
+		values := []string{h.policy, states(h.Limits, charges, refusing != nil)}
+		add(header, "Ratelimit-Policy", values[0:1:1])
+		if values[1] != "" {
+			add(header, "Ratelimit", values[1:2:2])
+		}
+	}
+	return refusing
+}
+
+func (h *Handler) emit(l *Limit, r *http.Request, refused bool) {
+	if !h.events.ShouldEmit(exceededEvent) {
+		return
+	}
+	remote, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	h.events.Emit(h.ctx, exceededEvent, map[string]any{"limit": l.Name, "refused": refused, "remote": remote})
 }
 
 // Interface guards.

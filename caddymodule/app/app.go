@@ -62,6 +62,13 @@ type App struct {
 
 	mu   sync.Mutex
 	ring *flashgate.Keyring
+
+	stepUpMu sync.RWMutex
+	stepUps  []StepUp
+
+	marks    marks
+	limitsMu sync.Mutex
+	limits   []NamedLimit
 }
 
 // Get loads the app of a configuration, with its defaults when the configuration

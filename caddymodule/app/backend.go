@@ -53,6 +53,7 @@ type QueueModule interface {
 // StateBackend is a backend of short-lived state.
 type StateBackend interface {
 	flashgate.Limiter
+	flashgate.Marks
 	flashgate.OneTime
 	flashgate.PageStore
 	caddy.Destructor

@@ -34,9 +34,11 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    rabbitmq <url>               # leave the line out: the embedded queue
 //	    data_dir <folder>            # default ./data
 //	    keys     <keys>              # default: made once, kept in the data folder
-//	    state memory {               # default, with redis: redis
+//	    state memory {               # default; with redis: redis
 //	        max_size <size>          # default 64MiB
 //	    }
+//	    state redis <url>            # limits, captchas and pages of all gateways together, while
+//	                                 # stock and sessions stay where they are
 //	}
 //
 // redis and rabbitmq come together, and redis with keys.
@@ -84,15 +86,26 @@ func (a *App) parseKeys(d *caddyfile.Dispenser) error {
 }
 
 func (a *App) parseState(d *caddyfile.Dispenser) error {
-	backend, err := OneArg(d)
-	if err != nil {
-		return err
+	if !d.NextArg() {
+		return d.ArgErr()
 	}
-	if backend != "memory" {
-		return d.Errf("unknown state backend %s: use memory", backend)
+	switch backend := d.Val(); backend {
+	case "redis":
+		url, err := parseURL(d, checkRedisURL)
+		if err != nil {
+			return err
+		}
+		a.StateRaw = caddyconfig.JSONModuleObject(&RedisState{URL: url}, "backend", "redis", nil)
+		return nil
+	case "memory":
+		if d.NextArg() {
+			return d.ArgErr()
+		}
+	default:
+		return d.Errf("unknown state backend %s: use memory or redis", backend)
 	}
 	m := new(Memory)
-	err = ParseBlock(d, "state memory", Option{Name: "max_size", Parse: func() error {
+	err := ParseBlock(d, "state memory", Option{Name: "max_size", Parse: func() error {
 		text, err := OneArg(d)
 		if err != nil {
 			return err
@@ -110,7 +123,7 @@ func (a *App) parseState(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
-	a.StateRaw = caddyconfig.JSONModuleObject(m, "backend", backend, nil)
+	a.StateRaw = caddyconfig.JSONModuleObject(m, "backend", "memory", nil)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -30,8 +31,19 @@ var (
 	})
 )
 
+var exceeded = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Namespace: "flashgate",
+	Name:      "access_limit_exceeded_total",
+	Help:      "Requests past a limit, by its name; refused false: a dry run, or a captcha was solved.",
+}, []string{"limit", "refused"})
+
+// CountExceeded counts a request past a limit. Names are the configuration's.
+func CountExceeded(limit string, refused bool) {
+	exceeded.WithLabelValues(limit, strconv.FormatBool(refused)).Inc()
+}
+
 func registerMetrics(r *prometheus.Registry) error {
-	for _, c := range []prometheus.Collector{decisions, circuits, batches} {
+	for _, c := range []prometheus.Collector{decisions, circuits, batches, exceeded} {
 		err := r.Register(c)
 		if _, again := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !again {
 			return err

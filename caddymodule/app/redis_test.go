@@ -45,13 +45,13 @@ func TestAServerThatIsAway(t *testing.T) {
 	url := "redis://user:hunter2@" + nobody(t)
 	one, two := must(t, stateOn(t.TempDir(), url)), must(t, stateOn(t.TempDir(), url))
 	rate := flashgate.Rate{Limit: 1, Window: time.Hour}
-	_, err := one.Limiter().Allow(t.Context(), "k", rate)
+	_, err := flashgate.Allow(t.Context(), one.Limiter(), "k", rate)
 	if flashgate.ErrorCode(err) != flashgate.CodeUnavailable || app.KnownAway(err) {
 		t.Errorf("the first call: %v", err)
 	}
 	for name, a := range map[string]*app.App{"again": one, "another app": two} {
 		start := time.Now()
-		_, err := a.Limiter().Allow(t.Context(), "k", rate)
+		_, err := flashgate.Allow(t.Context(), a.Limiter(), "k", rate)
 		if flashgate.ErrorCode(err) != flashgate.CodeUnavailable || !app.KnownAway(err) || time.Since(start) > time.Second {
 			t.Errorf("%s: %v after %s", name, err, time.Since(start))
 		}

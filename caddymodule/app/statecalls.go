@@ -10,8 +10,24 @@ import (
 // stateCalls is the short-lived state, by way of through.
 type stateCalls struct{ s *shared[StateBackend] }
 
-func (c stateCalls) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
-	return through(c.s, func(b StateBackend) (flashgate.Verdict, error) { return b.Allow(ctx, key, r) })
+func (c stateCalls) Charge(ctx context.Context, charges []flashgate.Charge) error {
+	return do(c.s, func(b StateBackend) error { return b.Charge(ctx, charges) })
+}
+
+func (c stateCalls) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	return through(c.s, func(b StateBackend) (flashgate.Verdict, error) { return b.Inspect(ctx, key, r) })
+}
+
+func (c stateCalls) SetMark(ctx context.Context, m flashgate.Mark) error {
+	return do(c.s, func(b StateBackend) error { return b.SetMark(ctx, m) })
+}
+
+func (c stateCalls) DeleteMark(ctx context.Context, key string) error {
+	return do(c.s, func(b StateBackend) error { return b.DeleteMark(ctx, key) })
+}
+
+func (c stateCalls) AllMarks(ctx context.Context) ([]flashgate.Mark, error) {
+	return through(c.s, func(b StateBackend) ([]flashgate.Mark, error) { return b.AllMarks(ctx) })
 }
 
 func (c stateCalls) Reset(ctx context.Context, key string) error {
@@ -53,6 +69,7 @@ func (c stateCalls) ClearPages(ctx context.Context) error {
 // Interface guards.
 var (
 	_ flashgate.Limiter   = stateCalls{}
+	_ flashgate.Marks     = stateCalls{}
 	_ flashgate.OneTime   = stateCalls{}
 	_ flashgate.PageStore = stateCalls{}
 )

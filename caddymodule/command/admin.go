@@ -20,7 +20,12 @@ func init() {
 //
 //	GET  /flashgate/status         version, data folder, backends, decisions
 //	POST /flashgate/cache/purge    {"key": "…"} or {"all": true}
-//	POST /flashgate/limits/reset   {"key": "…"}
+//	GET  /flashgate/limits         the limits of the configuration, bans and exemptions
+//	POST /flashgate/limits/inspect {"limit": "…", "client": "…"}: what a request would be told
+//	POST /flashgate/limits/reset   the same: forgets what was counted
+//	POST /flashgate/limits/ban     {"limit", "client", "for": "10m", "reason": "…"}
+//	POST /flashgate/limits/allow   the same: lets pass, uncounted
+//	POST /flashgate/limits/pardon  {"limit", "client"}: takes ban or exemption back
 type Admin struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -33,7 +38,12 @@ func (*Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/flashgate/status", Handler: on(http.MethodGet, status)},
 		{Pattern: "/flashgate/cache/purge", Handler: on(http.MethodPost, purge)},
+		{Pattern: "/flashgate/limits", Handler: on(http.MethodGet, listLimits)},
+		{Pattern: "/flashgate/limits/inspect", Handler: on(http.MethodPost, inspectLimit)},
 		{Pattern: "/flashgate/limits/reset", Handler: on(http.MethodPost, resetLimit)},
+		{Pattern: "/flashgate/limits/ban", Handler: on(http.MethodPost, markLimit(true))},
+		{Pattern: "/flashgate/limits/allow", Handler: on(http.MethodPost, markLimit(false))},
+		{Pattern: "/flashgate/limits/pardon", Handler: on(http.MethodPost, pardonLimit)},
 	}
 }
 
@@ -82,24 +92,28 @@ func status(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(s)
 }
 
-// target is the body of the two POST routes.
+// target is what to purge.
 type target struct {
 	Key string `json:"key"`
 	All bool   `json:"all"`
 }
 
-func readTarget(r *http.Request) (target, error) {
-	var t target
+// readBody reads the JSON body of a POST route.
+func readBody[T any](r *http.Request) (body T, err error) {
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
-		return t, caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	if err := d.Decode(&body); err != nil {
+		return body, badRequest(err)
 	}
-	return t, nil
+	return body, nil
+}
+
+func badRequest(err error) error {
+	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 }
 
 func purge(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	t, err := readTarget(r)
+	t, err := readBody[target](r)
 	if err != nil {
 		return err
 	}
@@ -112,17 +126,6 @@ func purge(a *app.App, w http.ResponseWriter, r *http.Request) error {
 		err = a.Pages().DeletePage(r.Context(), t.Key)
 	}
 	return done(w, err)
-}
-
-func resetLimit(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	t, err := readTarget(r)
-	if err != nil {
-		return err
-	}
-	if t.Key == "" || t.All {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New(`send {"key": "…"}`)}
-	}
-	return done(w, a.Limiter().Reset(r.Context(), t.Key))
 }
 
 func done(w http.ResponseWriter, err error) error {

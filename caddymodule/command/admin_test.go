@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"flashgate"
 	"flashgate/caddymodule/app"
 	"flashgate/caddymodule/command"
 	"flashgate/caddymodule/gatewaytest"
@@ -53,12 +52,6 @@ func admin(t *testing.T, g *gatewaytest.Gateway, method, path, body string) (int
 func TestAdminRoutes(t *testing.T) {
 	g := gatewaytest.Run(t, site)
 	live := app.Live()
-	rate := flashgate.Rate{Limit: 1, Window: time.Hour}
-	for range 2 {
-		if _, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for _, key := range []string{"a", "b"} {
 		if err := live.Pages().SetPage(t.Context(), key, []byte("page"), time.Hour); err != nil {
 			t.Fatal(err)
@@ -77,10 +70,6 @@ func TestAdminRoutes(t *testing.T) {
 	}{
 		{"GET", "/flashgate/status", "", 200},
 		{"POST", "/flashgate/status", "", 405},
-		{"POST", "/flashgate/limits/reset", `{"key":"k"}`, 204},
-		{"POST", "/flashgate/limits/reset", `{}`, 400},
-		{"POST", "/flashgate/limits/reset", `{"all":true}`, 400},
-		{"GET", "/flashgate/limits/reset", "", 405},
 		{"POST", "/flashgate/cache/purge", `{"key":"a"}`, 204},
 		{"POST", "/flashgate/cache/purge", `{"key":"a","all":true}`, 400},
 		{"POST", "/flashgate/cache/purge", `{}`, 400},
@@ -90,9 +79,6 @@ func TestAdminRoutes(t *testing.T) {
 		if status, body := admin(t, g, c.method, c.path, c.body); status != c.status {
 			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.path, c.body, status, body, c.status)
 		}
-	}
-	if v, err := live.Limiter().Allow(t.Context(), "k", rate); err != nil || !v.Allowed {
-		t.Errorf("the limit was not reset: %+v, %v", v, err)
 	}
 	if has("a") || !has("b") {
 		t.Errorf("after purging a: a %t, b %t", has("a"), has("b"))

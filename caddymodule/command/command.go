@@ -93,19 +93,6 @@ func cache() *cobra.Command {
 	return cmd
 }
 
-func limit() *cobra.Command {
-	cmd := &cobra.Command{Use: "limit", Short: "Works on access limits"}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "reset KEY",
-		Short: "Forgets what was counted under a key",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask(cmd, http.MethodPost, "/flashgate/limits/reset", target{Key: args[0]}, nil)
-		},
-	})
-	return cmd
-}
-
 // ask sends one request to the admin API.
 func ask(cmd *cobra.Command, method, uri string, body, answer any) error {
 	cmd.SilenceUsage = true // what goes wrong from here on is not the command line

@@ -69,7 +69,7 @@ func TestDoctorWithoutCaddy(t *testing.T) {
 	}
 }
 
-func TestCacheAndLimit(t *testing.T) {
+func TestCache(t *testing.T) {
 	g := gatewaytest.Run(t, site)
 	for _, c := range []struct {
 		args string
@@ -79,8 +79,6 @@ func TestCacheAndLimit(t *testing.T) {
 		{"cache purge GET/goods/1", true},
 		{"cache purge", false},
 		{"cache purge --all GET/goods/1", false},
-		{"limit reset u1", true},
-		{"limit reset", false},
 	} {
 		out, err := run(t, append(strings.Fields(c.args), "--address", g.Admin)...)
 		if (err == nil) != c.ok {

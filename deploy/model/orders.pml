@@ -227,7 +227,7 @@ proctype worker() {
 #define SETTLE(i) \
 	:: d_step { OPEN && HAS(held, i) && HAS(rows, i) && decided_at[i] <= h_applied -> \
 		printf("follower: settles order %d\n", i); \
-		settle(i) }
+		check_settles(); settle(i) }
 
 proctype follower() {
 	do

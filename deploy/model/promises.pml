@@ -15,7 +15,8 @@ bool P1_never_oversold,
 	P4_nothing_held_when_quiet,
 	P4_free_when_quiet,
 	P5_one_row_for_an_id,
-	P5_one_unit_for_an_id;
+	P5_one_unit_for_an_id,
+	nothing_is_ever_settled;         /* no promise: see nothing-to-settle */
 
 #define PROMISE(name, condition) if :: condition :: else -> assert(name) fi
 
@@ -58,6 +59,15 @@ inline check_rejected() {
 inline check_durable(order) {
 #if DROPS == 0
 	PROMISE(P2_accepted_is_durable, HAS(rows, order) || HAS(dead, order) || queue??[eval(order)])
+#else
+	skip
+#endif
+}
+
+/* Whether there ever is anything to settle. */
+inline check_settles() {
+#ifdef NOTHING_TO_SETTLE
+	assert(nothing_is_ever_settled)
 #else
 	skip
 #endif

@@ -157,7 +157,7 @@ holds model smallest promises "$one -DCOMES_BACK_EMPTY -DDEATHS=1"
 holds model accepted-leads-to-final leads_to "$one -DCOMES_BACK_EMPTY -DDEATHS=1 -DLEADS_TO"
 holds model every-run-ends cycles "$two -DCOMES_BACK_EMPTY"
 holds model empty promises "$two -DCOMES_BACK_EMPTY -DDEATHS=1"
-holds model empty-twice promises "$one -DCOMES_BACK_EMPTY -DLOSSES=2 -DDEATHS=1"
+holds model empty-twice promises "$two -DCOMES_BACK_EMPTY -DLOSSES=2 -DREPEATED=0"
 holds model older promises "$two -DCOMES_BACK_OLDER"
 holds model older-twice promises "$one -DCOMES_BACK_OLDER -DLOSSES=2 -DDEATHS=1"
 holds model there-and-back promises "-DRECONCILERS=1 -DCOMES_BACK_EMPTY -DCOMES_BACK_OLDER -DLOSSES=2 -DREPEATED=0"
@@ -220,7 +220,7 @@ refutes mutant no-rescue-leads-to accepted_leads_to_final "$one -DLOSSES=0 -DDRO
 refutes mutant endless-faults every_run_ends "$one -DLOSSES=0 -DM_ENDLESS_FAULTS" cycles
 
 # Not needed within these bounds: what is left out here, nothing misses.
-holds spare no-settle promises "-DRECONCILERS=1 -DCOMES_BACK_EMPTY -DCOMES_BACK_OLDER -DLATE -DDEATHS=1 -DM_NO_SETTLE"
+holds spare nothing-to-settle promises "-DRECONCILERS=1 -DCOMES_BACK_EMPTY -DCOMES_BACK_OLDER -DLATE -DDEATHS=1 -DNOTHING_TO_SETTLE"
 
 if [ "$mode" = list ]; then exit 0; fi
 if [ -z "$found" ]; then

@@ -25,6 +25,12 @@ func Limiter(t *testing.T, open func(t *testing.T) LimiterFixture) {
 		{name: "RefusalCostsNothing", run: limiterRefusalCostsNothing},
 		{name: "Concurrent", run: limiterConcurrent},
 		{name: "OverTime", run: limiterOverTime},
+		{name: "Algorithms", run: limiterAlgorithms},
+		{name: "Cost", run: limiterCost},
+		{name: "AllOrNothing", run: limiterAllOrNothing},
+		{name: "Advisory", run: limiterAdvisory},
+		{name: "BadInput", run: limiterBadInput},
+		{name: "Inspect", run: limiterInspect},
 	})
 }
 
@@ -33,7 +39,7 @@ func long(limit int) flashgate.Rate { return flashgate.Rate{Limit: limit, Window
 
 func allow(t testing.TB, l flashgate.Limiter, key string, r flashgate.Rate) flashgate.Verdict {
 	t.Helper()
-	v, err := l.Allow(t.Context(), key, r)
+	v, err := flashgate.Allow(t.Context(), l, key, r)
 	if err != nil {
 		t.Fatalf("Allow: %v", err)
 	}
@@ -155,7 +161,7 @@ func limiterConcurrent(t *testing.T, f LimiterFixture) {
 		var passed atomic.Int32
 		concurrently(100, func(i int) {
 			for range 3 {
-				v, err := f.Stores[i%2].Allow(t.Context(), key, long(limit))
+				v, err := flashgate.Allow(t.Context(), f.Stores[i%2], key, long(limit))
 				if err != nil {
 					t.Errorf("Allow: %v", err)
 				}
@@ -181,7 +187,7 @@ func limiterOverTime(t *testing.T, f LimiterFixture) {
 		tick := time.NewTicker(2 * time.Millisecond)
 		defer tick.Stop()
 		for time.Since(begun) < 8*r.Window {
-			v, err := f.Stores[i%2].Allow(t.Context(), key, r)
+			v, err := flashgate.Allow(t.Context(), f.Stores[i%2], key, r)
 			if err != nil {
 				t.Errorf("Allow: %v", err)
 				return

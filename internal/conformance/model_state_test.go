@@ -15,6 +15,7 @@ type state struct {
 	passed map[string][]time.Time // of each key, those in the window
 	values map[string]value
 	pages  map[string]value
+	marks  map[string]flashgate.Mark
 }
 
 type value struct {
@@ -26,42 +27,127 @@ type value struct {
 const tooLarge = 1 << 20
 
 func newState() *state {
-	return &state{passed: map[string][]time.Time{}, values: map[string]value{}, pages: map[string]value{}}
+	return &state{passed: map[string][]time.Time{}, values: map[string]value{}, pages: map[string]value{}, marks: map[string]flashgate.Mark{}}
 }
 
-func (s *state) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
-	if planted("limiter: keys in lower case") {
-		key = strings.ToLower(key)
+// Charge knows an exact sliding log, whatever the algorithm asked for.
+func (s *state) Charge(ctx context.Context, charges []flashgate.Charge) error {
+	for i := range charges {
+		if err := charges[i].Validate(); err != nil && !planted("limiter: takes anything") {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	for i := range charges {
+		charges[i].Verdict = s.look(&charges[i], now)
+	}
+	yield(&s.mu, "limiter: not atomic")
+	passed := flashgate.Passed(charges)
+	if planted("limiter: advisory refuses") {
+		for i := range charges {
+			passed = passed && charges[i].Verdict.Allowed
+			charges[i].Verdict.Allowed = charges[i].Verdict.Allowed && passed
+		}
+	}
+	for i := range charges {
+		c := &charges[i]
+		key := keyOf(c)
+		if !passed && planted("limiter: a refusal costs") && len(s.passed[key]) > 0 {
+			s.passed[key] = append(s.passed[key][1:], now)
+		}
+		if !passed && !planted("limiter: one refusal, the others are charged") || !c.Verdict.Allowed {
+			continue
+		}
+		for range c.Units() {
+			s.passed[key] = append(s.passed[key], now)
+		}
+	}
+	return nil
+}
+
+func keyOf(c *flashgate.Charge) string {
+	if planted("limiter: keys in lower case") {
+		return strings.ToLower(c.Key)
+	}
+	return c.Key
+}
+
+func (s *state) look(c *flashgate.Charge, now time.Time) flashgate.Verdict {
 	var in []time.Time
-	for _, at := range s.passed[key] {
-		if now.Sub(at) < r.Window || planted("limiter: never recovers") {
+	for _, at := range s.passed[keyOf(c)] {
+		if now.Sub(at) < c.Rate.Window || planted("limiter: never recovers") {
 			in = append(in, at)
 		}
 	}
-	yield(&s.mu, "limiter: not atomic")
-	limit := r.Limit
+	s.passed[keyOf(c)] = in
+	limit, units := c.Rate.AtOnce(), c.Units()
+	if planted("limiter: a cost of one") {
+		units = 1
+	}
 	if planted("limiter: one too many") {
 		limit++
 	}
-	if len(in) >= limit {
-		if planted("limiter: a refusal costs") {
-			s.passed[key] = append(in[1:], now)
-		}
-		retry := max(time.Nanosecond, r.Window-now.Sub(in[0]))
+	if units > limit {
+		return flashgate.Verdict{RetryAfter: c.Rate.Window, Reset: c.Rate.Window}
+	}
+	if over := len(in) + units - limit; over > 0 {
+		retry := max(time.Nanosecond, c.Rate.Window-now.Sub(in[over-1]))
 		if planted("limiter: retry too early") {
 			retry = retry/2 + 1
 		}
-		return flashgate.Verdict{RetryAfter: retry}, nil
+		return flashgate.Verdict{Remaining: max(0, limit-len(in)), RetryAfter: retry, Reset: c.Rate.Window}
 	}
 	if planted("limiter: not counted when half is gone") && len(in) > limit/2 {
-		in = in[:len(in)-1]
+		s.passed[keyOf(c)] = in[:len(in)-1]
 	}
-	s.passed[key] = append(in, now)
-	return flashgate.Verdict{Allowed: true, Remaining: max(0, r.Limit-1-len(in))}, nil
+	return flashgate.Verdict{Allowed: true, Remaining: max(0, c.Rate.AtOnce()-units-len(in)), Reset: c.Rate.Window}
+}
+
+func (s *state) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := flashgate.Charge{Key: key, Rate: r}
+	v := s.look(&c, time.Now())
+	if planted("limiter: a look costs") {
+		s.passed[key] = append(s.passed[key], time.Now())
+	}
+	return v, nil
+}
+
+func (s *state) SetMark(ctx context.Context, m flashgate.Mark) error {
+	if err := m.Validate(time.Now()); err != nil && !planted("marks: takes anything") {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.marks[m.Key]; there && planted("marks: the first one stays") {
+		return nil
+	}
+	s.marks[m.Key] = m
+	return nil
+}
+
+func (s *state) DeleteMark(ctx context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if planted("marks: one delete, all gone") {
+		clear(s.marks)
+	}
+	delete(s.marks, key)
+	return nil
+}
+
+func (s *state) AllMarks(ctx context.Context) (out []flashgate.Mark, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.marks {
+		if m.Until.After(time.Now()) || planted("marks: for ever") {
+			out = append(out, m)
+		}
+	}
+	return out, nil
 }
 
 func (s *state) Reset(ctx context.Context, key string) error {
@@ -148,6 +234,7 @@ func (s *state) ClearPages(ctx context.Context) error {
 
 var (
 	_ flashgate.Limiter   = (*state)(nil)
+	_ flashgate.Marks     = (*state)(nil)
 	_ flashgate.OneTime   = (*state)(nil)
 	_ flashgate.PageStore = (*state)(nil)
 )

@@ -248,6 +248,12 @@ func TestSuites(t *testing.T) {
 				return conformance.LimiterFixture{Stores: [2]flashgate.Limiter{s, s}}
 			})
 		},
+		"Marks": func(t *testing.T) {
+			conformance.Marks(t, func(*testing.T) conformance.MarksFixture {
+				s := newState()
+				return conformance.MarksFixture{Stores: [2]flashgate.Marks{s, s}}
+			})
+		},
 		"OneTime": func(t *testing.T) {
 			conformance.OneTime(t, func(*testing.T) conformance.OneTimeFixture {
 				s := newState()

@@ -16,6 +16,14 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	conformance.Marks(t, func(t *testing.T) conformance.MarksFixture {
+		s := open(t, memory.Config{})
+		return conformance.MarksFixture{Stores: [2]flashgate.Marks{s, s}}
+	})
+}
+
 func TestOneTime(t *testing.T) {
 	t.Parallel()
 	conformance.OneTime(t, func(t *testing.T) conformance.OneTimeFixture {

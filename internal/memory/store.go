@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -34,10 +35,12 @@ type Config struct {
 // Store keeps short-lived state. It is safe for concurrent use.
 type Store struct {
 	now     func() time.Time
-	limits  *otter.Cache[string, ratelimit.Window]
+	begin   time.Time
+	limits  *ratelimit.Table
 	values  *otter.Cache[string, entry]
 	pages   *otter.Cache[string, entry]
 	maxPage int
+	marks   marks
 }
 
 // entry is a value with the end of its life by the Store's clock. The cache's own
@@ -60,17 +63,6 @@ func New(cfg Config) (*Store, error) {
 		cfg.Now = time.Now
 	}
 	quarter := uint64(cfg.MaxBytes / 4)
-	limits, err := otter.New(&otter.Options[string, ratelimit.Window]{
-		MaximumWeight: quarter,
-		Weigher:       func(k string, _ ratelimit.Window) uint32 { return uint32(len(k) + 32 + entryOverhead) },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, ratelimit.Window]) time.Duration {
-			// A counter always has an end of life: two windows after its last request.
-			return 2 * e.Value.Length
-		}),
-	})
-	if err != nil {
-		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: "memory.New", Err: err}
-	}
 	values, err := newEntries(quarter)
 	if err != nil {
 		return nil, err
@@ -81,7 +73,8 @@ func New(cfg Config) (*Store, error) {
 	}
 	// One page may have an eighth of the pages' budget, so that one never pushes out
 	// all others.
-	return &Store{now: cfg.Now, limits: limits, values: values, pages: pages, maxPage: int(quarter / 4)}, nil
+	limits := ratelimit.NewTable(int(min(quarter/ratelimit.PlaceBytes, math.MaxInt32)))
+	return &Store{now: cfg.Now, begin: cfg.Now(), limits: limits, values: values, pages: pages, maxPage: int(quarter / 4)}, nil
 }
 
 func newEntries(weight uint64) (*otter.Cache[string, entry], error) {
@@ -98,7 +91,7 @@ func newEntries(weight uint64) (*otter.Cache[string, entry], error) {
 
 // Close frees everything.
 func (s *Store) Close() error {
-	s.limits.InvalidateAll()
+	s.limits.Clear()
 	s.values.InvalidateAll()
 	s.pages.InvalidateAll()
 	return nil
@@ -106,30 +99,37 @@ func (s *Store) Close() error {
 
 // Weight is what the entries weigh now, in bytes.
 func (s *Store) Weight() int64 {
-	s.limits.CleanUp()
 	s.values.CleanUp()
 	s.pages.CleanUp()
-	return int64(s.limits.WeightedSize() + s.values.WeightedSize() + s.pages.WeightedSize())
+	return int64(s.limits.Places())*ratelimit.PlaceBytes + int64(s.values.WeightedSize()+s.pages.WeightedSize())
 }
 
-// Allow decides inside the lock of the key's bucket: one atomic step.
-func (s *Store) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
-	const op = "memory.Allow"
+// Charge decides one request in one atomic step.
+func (s *Store) Charge(ctx context.Context, charges []flashgate.Charge) error {
+	for i := range charges {
+		if err := charges[i].Validate(); err != nil {
+			return err
+		}
+	}
+	if err := ended(ctx, "memory.Charge"); err != nil {
+		return err
+	}
+	s.limits.Charge(charges, s.sinceBegin())
+	return nil
+}
+
+// sinceBegin is the time of the limits: monotonic, and not before 1.
+func (s *Store) sinceBegin() int64 { return int64(s.now().Sub(s.begin)) + 1 }
+
+// Inspect says what a charge of 1 would be told.
+func (s *Store) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
 	if err := r.Validate(); err != nil {
 		return flashgate.Verdict{}, err
 	}
-	if err := ended(ctx, op); err != nil {
+	if err := ended(ctx, "memory.Inspect"); err != nil {
 		return flashgate.Verdict{}, err
 	}
-	var v flashgate.Verdict
-	s.limits.Compute(key, func(w ratelimit.Window, _ bool) (ratelimit.Window, otter.ComputeOp) {
-		w, v = w.Take(r, s.now())
-		if !v.Allowed {
-			return w, otter.CancelOp
-		}
-		return w, otter.WriteOp
-	})
-	return v, nil
+	return s.limits.Inspect(key, r, s.sinceBegin()), nil
 }
 
 // Reset forgets a limit.
@@ -137,7 +137,7 @@ func (s *Store) Reset(ctx context.Context, key string) error {
 	if err := ended(ctx, "memory.Reset"); err != nil {
 		return err
 	}
-	s.limits.Invalidate(key)
+	s.limits.Reset(key)
 	return nil
 }
 
@@ -228,6 +228,7 @@ func ended(ctx context.Context, op string) error {
 
 var (
 	_ flashgate.Limiter   = (*Store)(nil)
+	_ flashgate.Marks     = (*Store)(nil)
 	_ flashgate.OneTime   = (*Store)(nil)
 	_ flashgate.PageStore = (*Store)(nil)
 )

@@ -55,7 +55,7 @@ func TestAFloodIsBoundedAndStaysInItsKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 200_000 {
-		if _, err := s.Allow(ctx, fmt.Sprint("limit/", i), rate); err != nil {
+		if _, err := flashgate.Allow(ctx, s, fmt.Sprint("limit/", i), rate); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestAllowIsAtomic(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() {
-			v, err := s.Allow(context.Background(), "k", flashgate.Rate{Limit: 37, Window: time.Hour})
+			v, err := flashgate.Allow(context.Background(), s, "k", flashgate.Rate{Limit: 37, Window: time.Hour})
 			if err != nil {
 				t.Error(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"flashgate"
@@ -31,8 +32,8 @@ type Document struct {
 // New makes the document of an error. Only public parts of an *flashgate.Error go
 // in; any other error is internal and says nothing.
 func New(err error) Document {
-	var e *flashgate.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*flashgate.Error](err)
+	if !ok {
 		e = &flashgate.Error{Code: flashgate.CodeInternal}
 	}
 	info := flashgate.Info(e.Code)
@@ -47,8 +48,8 @@ func New(err error) Document {
 // where the outcome is unknown.
 func SetHeader(h http.Header, err error) {
 	h.Set("Cache-Control", "no-store")
-	var e *flashgate.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*flashgate.Error](err)
+	if !ok {
 		return
 	}
 	if e.RetryAfter > 0 {
@@ -77,6 +78,42 @@ func Write(w http.ResponseWriter, err error) {
 	h.Set("Content-Type", ContentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(doc.Status)
-	// A client that went away is not worth a word here.
-	_ = json.NewEncoder(w).Encode(doc)
+	body := bodies.Get().(*[]byte)
+	*body = append(doc.appendJSON((*body)[:0]), '\n')
+	_, _ = w.Write(*body) // a client that went away is not worth a word here
+	bodies.Put(body)
+}
+
+// bodies are buffers of documents that have been sent.
+var bodies = sync.Pool{New: func() any { return new(make([]byte, 0, 256)) }}
+
+// appendJSON writes what json.Marshal would. A refusal must be cheaper than what it
+// protects, and reflection is most of what a small document costs.
+func (d *Document) appendJSON(b []byte) []byte {
+	b = appendString(append(b, `{"type":`...), d.Type)
+	b = appendString(append(b, `,"title":`...), d.Title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(d.Status), 10)
+	if d.Detail != "" {
+		b = appendString(append(b, `,"detail":`...), d.Detail)
+	}
+	b = appendString(append(b, `,"code":`...), string(d.Code))
+	if d.Field != "" {
+		b = appendString(append(b, `,"field":`...), d.Field)
+	}
+	if d.Order != "" {
+		b = appendString(append(b, `,"order":`...), string(d.Order))
+	}
+	return append(b, '}')
+}
+
+// appendString writes a string; one with anything to escape is left to package json.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			text, _ := json.Marshal(s) // a string is never an error
+			return append(b, text...)
+		}
+	}
+	b = append(append(b, '"'), s...)
+	return append(b, '"')
 }

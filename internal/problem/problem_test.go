@@ -55,3 +55,23 @@ func TestWriteCarriesTheExtensions(t *testing.T) {
 		t.Errorf("Location = %q", got)
 	}
 }
+
+// The hand-written document is the one that package json writes.
+func TestBodyIsWhatJSONWrites(t *testing.T) {
+	t.Parallel()
+	texts := []string{"", "plain", "<", ">", "&", `"`, `\`, `a "quote" and \`, "line\nend", "<b>&amp;</b>", "Grüße, 世界", "\u2028", "\x00\x1f\x7f", "broken \xff"}
+	for _, code := range []flashgate.Code{flashgate.CodeRateLimited, flashgate.CodeInvalid, flashgate.CodeInternal, "no such code"} {
+		for i, text := range texts {
+			err := &flashgate.Error{Code: code, Message: text, Field: texts[(i+1)%len(texts)], Order: flashgate.OrderID(texts[(i+2)%len(texts)])}
+			want, e := json.Marshal(problem.New(err))
+			if e != nil {
+				t.Fatal(e)
+			}
+			w := httptest.NewRecorder()
+			problem.Write(w, err)
+			if got := w.Body.String(); got != string(want)+"\n" {
+				t.Errorf("got  %swant %s", got, want)
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/internal/ratelimit"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
@@ -72,6 +73,10 @@ type Store struct {
 	sessions *sessionCache
 	freed    *freed
 	pages    budget
+
+	begin  time.Time
+	local  *ratelimit.Local
+	limits *limits
 }
 
 // go-redis writes to standard error by default, on every lost connection. What it
@@ -108,8 +113,10 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget}}
+	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget},
+		begin: time.Now(), local: ratelimit.NewLocal(localKeys)}
 	s.freed = newFreed(s.client, opts.DB, cfg.Timeout)
+	s.limits = newLimits(s)
 	if s.sessions, err = newSessionCache(s); err != nil {
 		_ = s.client.Close()
 		return nil, err
@@ -175,6 +182,7 @@ func (b bound) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.Pro
 func (s *Store) Close() error {
 	s.sessions.close()
 	s.freed.watch.end()
+	s.limits.close()
 	return s.client.Close()
 }
 

@@ -90,7 +90,7 @@ func TestTLSWithPasswordAndUser(t *testing.T) {
 func useAll(t testing.TB, s *redis.Store) {
 	t.Helper()
 	ctx, key := t.Context(), unique()
-	if v, err := s.Allow(ctx, key, day); err != nil || !v.Allowed {
+	if v, err := flashgate.Allow(ctx, s, key, day); err != nil || !v.Allowed {
 		t.Errorf("Allow: %+v, %v", v, err)
 	}
 	if err := s.Reset(ctx, key); err != nil {
@@ -198,7 +198,7 @@ func TestARestartHeals(t *testing.T) {
 				}
 				failed := 0
 				for range 100 {
-					if _, err := s.Allow(t.Context(), "k", day); err != nil {
+					if _, err := flashgate.Allow(t.Context(), s, "k", day); err != nil {
 						wantCode(t, err, flashgate.CodeUnavailable, "Allow")
 						failed++
 					}
@@ -239,7 +239,7 @@ func TestAServerThatIsAwayShowsInTime(t *testing.T) {
 	s := openStore(t, redis.Config{URL: r.URL(), Timeout: redis.DefaultTimeout})
 	calls := map[string]func(ctx context.Context) error{
 		"Check":   s.Check,
-		"Allow":   func(ctx context.Context) error { _, err := s.Allow(ctx, "k", day); return err },
+		"Allow":   func(ctx context.Context) error { _, err := flashgate.Allow(ctx, s, "k", day); return err },
 		"Take":    func(ctx context.Context) error { _, _, err := s.Take(ctx, "k"); return err },
 		"Session": func(ctx context.Context) error { _, err := s.Session(ctx, "k"); return err },
 		"Clear":   s.ClearPages,
@@ -292,13 +292,13 @@ func TestLostReplies(t *testing.T) {
 	s := newStore(t, p.URL())
 	ctx := t.Context()
 	rate := flashgate.Rate{Limit: 10, Window: time.Hour}
-	if _, err := s.Allow(ctx, "k", rate); err != nil {
+	if _, err := flashgate.Allow(ctx, s, "k", rate); err != nil {
 		t.Fatal(err)
 	}
 	p.CutReply()
-	_, err := s.Allow(ctx, "k", rate)
+	_, err := flashgate.Allow(ctx, s, "k", rate)
 	wantCode(t, err, flashgate.CodeUnavailable, "Allow without a reply")
-	if v, err := s.Allow(ctx, "k", rate); err != nil || v.Remaining != 7 {
+	if v, err := flashgate.Allow(ctx, s, "k", rate); err != nil || v.Remaining != 7 {
 		t.Errorf("the third Allow: %+v, %v, want 7 remaining", v, err)
 	}
 	p.CutReply()

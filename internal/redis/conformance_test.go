@@ -51,6 +51,16 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		conformance.Marks(t, func(t *testing.T) conformance.MarksFixture {
+			s := twoStores(t, url)
+			return conformance.MarksFixture{Stores: [2]flashgate.Marks{s[0], s[1]}}
+		})
+	})
+}
+
 func TestOneTime(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {

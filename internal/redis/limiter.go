@@ -4,13 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"time"
 
 	"flashgate"
 )
-
-var limitAllow = mustScript("limit_allow")
 
 // maxID is the longest caller's key that is part of a Redis key as it is.
 const maxID = 128
@@ -25,33 +22,108 @@ func boundedID(key string) string {
 	return "#" + hex.EncodeToString(sum[:])
 }
 
-// Allow counts one request. It is sent once: sent again after a lost reply it would
-// count twice. So a reply that is lost is CodeUnavailable, and the request may be
-// counted.
-func (s *Store) Allow(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
-	const op = "redis.Allow"
+// localKeys bounds what the store remembers of limits by itself: about 10 MB.
+const localKeys = 1 << 16
+
+// since is the clock of what is remembered: monotonic, not before 1.
+func (s *Store) since() int64 { return int64(time.Since(s.begin)) + 1 }
+
+// Charge decides one request. What is known to be refused, or is paid from a lease, costs
+// no round trip; everything else that comes while one is under way travels together
+// with the next. It is sent once: sent again after a lost reply it would count twice. So a
+// reply that is lost is CodeUnavailable, and the request may be counted.
+func (s *Store) Charge(ctx context.Context, charges []flashgate.Charge) error {
+	for i := range charges {
+		if err := charges[i].Validate(); err != nil {
+			return err
+		}
+	}
+	now := s.since()
+	if s.refused(charges, now) {
+		return nil
+	}
+	ask, paid := s.spend(charges, now)
+	if len(ask) == 0 {
+		return nil
+	}
+	err := s.limits.decide(ctx, ask)
+	if err != nil || !flashgate.Passed(charges) {
+		for _, c := range paid {
+			s.local.Back(c, s.since())
+		}
+	}
+	return err
+}
+
+// refused reports whether a limit is known to refuse, and sets its verdict; nothing is
+// known of the others then, and they say that there is room.
+func (s *Store) refused(charges []flashgate.Charge, now int64) (refused bool) {
+	for i := range charges {
+		c := &charges[i]
+		c.Verdict = flashgate.Verdict{Allowed: true}
+		if until := s.local.Denied(c, now); until > 0 {
+			left := time.Duration(until - now)
+			c.Verdict = flashgate.Verdict{RetryAfter: left, Reset: left}
+			refused = refused || !c.Advisory
+		}
+	}
+	return refused
+}
+
+// spend pays what it can from leases and returns what has to be asked for.
+func (s *Store) spend(charges []flashgate.Charge, now int64) (ask, paid []*flashgate.Charge) {
+	for i := range charges {
+		c := &charges[i]
+		if !c.Verdict.Allowed {
+			continue // advisory, and known to be over
+		}
+		if c.Lease > 1 {
+			if left, ok := s.local.Spend(c, now); ok {
+				c.Verdict = flashgate.Verdict{Allowed: true, Remaining: left, Reset: c.Rate.Window}
+				paid = append(paid, c)
+				continue
+			}
+		}
+		ask = append(ask, c)
+	}
+	return ask, paid
+}
+
+// Inspect says what a charge of 1 would be told. It travels with a second charge that
+// never passes, so nothing is taken.
+func (s *Store) Inspect(ctx context.Context, key string, r flashgate.Rate) (flashgate.Verdict, error) {
+	const op = "redis.Inspect"
 	if err := r.Validate(); err != nil {
 		return flashgate.Verdict{}, err
 	}
-	reply, err := limitAllow.run(ctx, onceScripter{s.client}, []string{s.limitKey(key)}, r.Limit, r.Window.Microseconds()).Int64Slice()
-	if err == nil && len(reply) != 3 {
-		err = errors.New("a verdict has three numbers")
+	ask := &flashgate.Charge{Key: key, Rate: r}
+	args := appendCharge(appendCharge([]any{2}, 1, ask), 1, &flashgate.Charge{Rate: flashgate.Rate{Limit: 1, Window: r.Window, Algorithm: r.Algorithm}, Cost: maxUnits})
+	reply, err := limitCharge.run(ctx, s.client, []string{s.limitKey(key)}, args...).Int64Slice()
+	if err == nil && len(reply) != 10 {
+		err = errShort
 	}
 	if err != nil {
 		return flashgate.Verdict{}, unavailable(op, err)
 	}
-	return flashgate.Verdict{
-		Allowed:    reply[0] == 1,
-		Remaining:  int(reply[1]),
-		RetryAfter: time.Duration(reply[2]) * time.Microsecond,
-	}, nil
+	return verdictOf(reply), nil
 }
 
-// Reset forgets a limit.
+// maxUnits is more than any rate lets pass at once but for the largest, whose limit is
+// not 1.
+const maxUnits = 1_000_000
+
+// Reset forgets a limit, here and on every other gateway.
 func (s *Store) Reset(ctx context.Context, key string) error {
-	return unavailable("redis.Reset", s.client.Unlink(ctx, s.limitKey(key)).Err())
+	const op = "redis.Reset"
+	if err := s.client.Unlink(ctx, s.limitKey(key)).Err(); err != nil {
+		return unavailable(op, err)
+	}
+	s.local.Forget(key)
+	return unavailable(op, s.client.Publish(ctx, s.resetChannel(), key).Err())
 }
 
 func (s *Store) limitKey(key string) string { return s.key("limit", boundedID(key)) }
+
+func (s *Store) resetChannel() string { return s.key("limit", "reset") + ":channel" }
 
 var _ flashgate.Limiter = (*Store)(nil)

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"flashgate"
-	"flashgate/internal/ratelimit"
 	"flashgate/internal/redis"
 	"flashgate/internal/servers/serverstest"
 
@@ -65,7 +62,7 @@ func TestEveryKeyHasAnEnd(t *testing.T) {
 		for _, key := range keys {
 			for _, rate := range []flashgate.Rate{{Limit: 1, Window: time.Hour}, {Limit: 2, Window: time.Hour}, {Limit: 2, Window: 2 * time.Hour}} {
 				for range 3 {
-					if _, err := s.Allow(ctx, key, rate); err != nil {
+					if _, err := flashgate.Allow(ctx, s, key, rate); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -122,7 +119,7 @@ func TestClearLeavesOtherKeysAlone(t *testing.T) {
 		if err := s.Put(ctx, "page:{x}", []byte("v"), time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Allow(ctx, "page", day); err != nil {
+		if _, err := flashgate.Allow(ctx, s, "page", day); err != nil {
 			t.Fatal(err)
 		}
 		if err := other.SetPage(ctx, "p", []byte("another site's"), time.Hour); err != nil {
@@ -158,55 +155,5 @@ func TestATooLargePageReplacesNothingButForgets(t *testing.T) {
 		if err != nil || ok != kept || ok && !bytes.Equal(got, page) {
 			t.Errorf("a page of %d bytes: %d bytes, %v, %v", size, len(got), ok, err)
 		}
-	}
-}
-
-// TestTheLimiterAnswersAsInMemory runs the script on a clock of the test's and
-// compares each answer with package ratelimit.
-func TestTheLimiterAnswersAsInMemory(t *testing.T) {
-	t.Parallel()
-	file, err := os.ReadFile("lua/limit_allow.lua")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const clock = "redis.call('TIME')"
-	if strings.Count(string(file), clock) != 1 {
-		t.Fatal("the script reads the clock elsewhere")
-	}
-	script := goredis.NewScript(strings.Replace(string(file), clock, "{ARGV[3], ARGV[4]}", 1))
-	c := serverstest.Redis(t).Client()
-	defer c.Close()
-	r := rand.New(rand.NewPCG(5, 6))
-	refused := 0
-	for range 60 {
-		key, w := "test:"+unique(), ratelimit.Window{}
-		rate := flashgate.Rate{Limit: 1 + r.IntN(20), Window: time.Duration(10_000+r.IntN(60_000)) * time.Millisecond}
-		now := time.Now().Truncate(time.Microsecond)
-		for range 60 {
-			var want flashgate.Verdict
-			w, want = w.Take(rate, now)
-			reply, err := script.Run(t.Context(), c, []string{key}, rate.Limit, rate.Window.Microseconds(), now.Unix(), now.Nanosecond()/1000).Int64Slice()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := flashgate.Verdict{Allowed: reply[0] == 1, Remaining: int(reply[1]), RetryAfter: time.Duration(reply[2]) * time.Microsecond}
-			// One millisecond for the rounding of a fraction that is one on the dot.
-			if got.Allowed != want.Allowed || got.Remaining != want.Remaining || (got.RetryAfter-want.RetryAfter).Abs() > time.Millisecond {
-				t.Fatalf("%+v: %+v, want %+v", rate, got, want)
-			}
-			if !want.Allowed {
-				refused++
-			}
-			now = now.Add(time.Duration(r.Int64N(int64(rate.Window)/4 + 1))).Truncate(time.Microsecond)
-			if r.IntN(20) == 0 {
-				now = now.Add(rate.Window)
-			}
-			if r.IntN(20) == 0 {
-				now = now.Add(-time.Second) // a clock that is set back
-			}
-		}
-	}
-	if refused == 0 {
-		t.Error("nothing was refused")
 	}
 }

@@ -69,7 +69,7 @@ func New(cfg Config) (*Service, error) {
 
 // limit refuses what goes over a rate.
 func (s *Service) limit(ctx context.Context, op, key string, r flashgate.Rate) error {
-	v, err := s.cfg.Limiter.Allow(ctx, key, r)
+	v, err := flashgate.Allow(ctx, s.cfg.Limiter, key, r)
 	if err != nil {
 		return err
 	}

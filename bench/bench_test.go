@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseLoad(t *testing.T) {
+	t.Parallel()
+	out := "Running 2s test @ http://127.0.0.1:1/\n  64 connections\nRESULT {\"requests\":10,\"microseconds\":2000000,\"refused\":3,\"failed\":1,\"p50\":5,\"p99\":9}\n"
+	l, err := parseLoad([]byte(out))
+	if err != nil || l.Requests != 10 || l.Microseconds != 2e6 || l.Refused != 3 || l.Failed != 1 || l.P50 != 5 || l.P99 != 9 {
+		t.Errorf("got %+v, %v", l, err)
+	}
+	if _, err := parseLoad([]byte("Running 2s test\n")); err == nil {
+		t.Error("an output without a result must be an error")
+	}
+}
+
+func TestLoadCheck(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		load load
+		row  row
+		ok   bool
+	}{
+		{"allowed", load{Requests: 9, Microseconds: 1}, row{}, true},
+		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9}, row{refused: true}, true},
+		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1}, row{}, false},
+		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8}, row{refused: true}, false},
+		{"one leaks", load{Requests: 9, Microseconds: 1, Refused: 8}, row{refused: true, leaks: 1}, true},
+		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, row{}, false},
+		{"nothing", load{}, row{}, false},
+	} {
+		if err := c.load.check(c.row); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	t.Parallel()
+	if s := spreadOf([]float64{4, 1, 3}); s != (spread{3, 1, 4}) {
+		t.Error(s)
+	}
+	if s := spreadOf([]float64{4, 1, 3, 2}); s != (spread{2.5, 1, 4}) {
+		t.Error(s)
+	}
+	if s := spreadOf(nil); s != (spread{}) {
+		t.Error(s)
+	}
+}
+
+// A ratio is made of what was measured in the same round, not of two medians: here the
+// machine gets ten times slower, and the row always does half of the first one.
+func TestRatiosWithinRounds(t *testing.T) {
+	t.Parallel()
+	g := newGroupResult(allGroups()[0])
+	for i := range g.Rows {
+		for round, speed := range []float64{1000, 100, 300} {
+			s := sample{Round: round + 1, PerSecond: speed, ServerCPU: 10}
+			if g.Rows[i].Name == limit {
+				s.PerSecond, s.ServerCPU = speed/2, 15
+			}
+			g.Rows[i].Samples = append(g.Rows[i].Samples, s)
+		}
+	}
+	g.sum()
+	r := g.row(limit)
+	if r.Ratio != (spread{0.5, 0.5, 0.5}) || r.CPURatio != (spread{1.5, 1.5, 1.5}) || r.PerSecond != (spread{150, 50, 500}) {
+		t.Errorf("got %+v %+v %+v", r.Ratio, r.CPURatio, r.PerSecond)
+	}
+	if n := g.row(nginxLimit); n.BaselineRatio == nil || n.BaselineRatio.Median != 1 {
+		t.Errorf("baseline: %+v", n.BaselineRatio)
+	}
+	goals := judge([]groupResult{g})
+	for i, want := range []string{"missed", "missed", "not measured", "not measured", "not measured"} {
+		if goals[i].Verdict != want {
+			t.Errorf("goal %+v: want %s", goals[i], want)
+		}
+	}
+	for i := range g.row(limit).Samples {
+		g.row(limit).Samples[i].PerSecond *= 2.8
+	}
+	if goals := judge([]groupResult{g}); goals[0].Verdict != "met" || goals[1].Verdict != "met" {
+		t.Errorf("goals: %+v", goals[:2])
+	}
+}
+
+func TestSelectRows(t *testing.T) {
+	t.Parallel()
+	for only, want := range map[string]string{
+		"denied/caddy":  "denied/respond denied/caddy-ratelimit",
+		"keys/nginx li": "keys/respond keys/nginx keys/nginx limit_req",
+		"lease":         "redis/respond redis/in memory redis/with Redis, lease 100",
+		"no such row":   "",
+	} {
+		got := strings.Join(strings.Fields(strings.ReplaceAll(names(selectRows(allGroups(), only)), "\n", " ")), " ")
+		if got != want {
+			t.Errorf("%s: got %q, want %q", only, got, want)
+		}
+	}
+	if got, want := names(selectRows(allGroups(), "")), names(allGroups()); got != want {
+		t.Errorf("without a filter:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Every goal speaks of rows that are there.
+func TestGoalsHaveRows(t *testing.T) {
+	t.Parallel()
+	all := names(allGroups())
+	for _, g := range allGoals() {
+		for _, row := range []string{g.Row, g.Against} {
+			if !strings.Contains(all, "  "+g.Group+"/"+row+"\n") {
+				t.Errorf("%s/%s is no row", g.Group, row)
+			}
+		}
+	}
+}
+
+// The rows' configurations differ from the bare one in the lines of the row alone.
+func TestCaddyfile(t *testing.T) {
+	t.Parallel()
+	for _, g := range allGroups() {
+		plain := g.rows[0].caddyfile(80)
+		for _, r := range g.rows {
+			if r.server != caddyServer {
+				continue
+			}
+			got := r.caddyfile(80)
+			for _, lines := range []string{r.site, r.global} {
+				if lines != "" {
+					got = strings.Replace(got, lines+"\n", "", 1)
+				}
+			}
+			if strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(plain), " ") {
+				t.Errorf("%s/%s:\n%s\nwant\n%s", g.name, r.name, got, plain)
+			}
+		}
+	}
+}
+
+// A whole run of the shortest kind: one row that refuses and its baseline.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"wrk", "nginx"} {
+		if _, err := lookUp(program, program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "out.json")
+	if err := run(t.Context(), []string{"-rounds", "1", "-slice", "1s", "-only", "denied/access_limit sensitive", "-out", out}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r result
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Groups) != 1 || len(r.Groups[0].Rows) != 2 || r.Schema != 1 {
+		t.Fatalf("got %s", b)
+	}
+	for _, row := range r.Groups[0].Rows {
+		if row.PerSecond.Median <= 0 || row.ServerCPU <= 0 || row.LoadCPU <= 0 || len(row.Samples) != 1 {
+			t.Errorf("%s: %+v", row.Name, row)
+		}
+	}
+}
+
+// A row that does not do what it says ends the run.
+func TestWrongRow(t *testing.T) {
+	t.Parallel()
+	b, err := newBench(t.Context(), settings{Rounds: 1, Seconds: 1, Connections: 4, Threads: 1, Keys: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, c := range []struct {
+		row  row
+		want string
+	}{
+		{row{name: "allows", server: caddyServer, site: "access_limit 1000000 1h by all", refused: true}, "must be 429, it is 200"},
+		{row{name: "refuses", server: caddyServer, site: deny}, "must be 200 and ok, it is 429"},
+		{row{name: "another body", server: nginxServer, site: "return 200 \"no\";"}, "must be 200 and ok"},
+		{row{name: "no server", server: caddyServer, site: "no_such_directive"}, "ended at its start"},
+	} {
+		err := b.start(t.Context(), []group{{name: "wrong", rows: []row{c.row}}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.row.name, err, c.want)
+		}
+	}
+	if b.nginx, err = exec.LookPath("false"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.start(t.Context(), []group{{rows: []row{{name: "ends", server: nginxServer}}}}); err == nil {
+		t.Error("a server that ends at once must be an error")
+	}
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bench holds what runs.
+type bench struct {
+	settings settings
+	dir      string // temporary
+	caddy    string // programs
+	nginx    string
+	wrk      string
+	scripts  map[bool]string
+	servers  map[string]*server // by group/name
+	started  []*server
+}
+
+// newBench builds Caddy and finds the other programs.
+func newBench(ctx context.Context, s settings) (b *bench, err error) {
+	b = &bench{settings: s, scripts: map[bool]string{}, servers: map[string]*server{}}
+	if b.wrk, err = lookUp("wrk", "wrk"); err != nil {
+		return nil, err
+	}
+	if b.nginx, err = lookUp("nginx", "nginx-light"); err != nil {
+		return nil, err
+	}
+	if b.caddy, err = filepath.Abs(filepath.Join("..", "bin", "flashgate-bench-caddy")); err != nil {
+		return nil, err
+	}
+	if s.profiles != "" {
+		if b.settings.profiles, err = filepath.Abs(s.profiles); err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(b.settings.profiles, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	// The tags are xcaddy's: without them Caddy links drivers of databases.
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", b.caddy, "./caddy")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build ./caddy (run the bench in its own folder: go -C bench run .): %w:\n%s", err, out)
+	}
+	if b.dir, err = os.MkdirTemp("", "flashgate-bench-"); err != nil {
+		return nil, err
+	}
+	for _, many := range []bool{false, true} {
+		keys := 0
+		if many {
+			keys = s.Keys
+		}
+		b.scripts[many] = filepath.Join(b.dir, fmt.Sprintf("keys-%d.lua", keys))
+		if err := s.writeScript(b.scripts[many], keys); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+	}
+	return b, nil
+}
+
+// lookUp finds a program also where the PATH of an ordinary user does not look.
+func lookUp(program, debian string) (string, error) {
+	for _, name := range []string{program, filepath.Join("/usr/sbin", program), filepath.Join("/usr/local/bin", program)} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not installed; on Debian: apt-get install %s", program, debian)
+}
+
+// close ends what was started and removes the folder.
+func (b *bench) close() error {
+	var errs []error
+	for _, s := range slices.Backward(b.started) {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
+}
+
+// start starts the servers of all rows and warms them up: keys are known, limits that
+// refuse are used up, and every row has shown that it does what it says.
+func (b *bench) start(ctx context.Context, groups []group) error {
+	for _, g := range groups {
+		for _, r := range g.rows {
+			id := g.name + "/" + r.name
+			dir := strings.NewReplacer("/", "-", " ", "-", ",", "").Replace(id)
+			s, err := b.startServer(ctx, r, filepath.Join(b.dir, dir))
+			b.started = append(b.started, s)
+			if err != nil {
+				return err
+			}
+			b.servers[id] = s
+			if _, err := b.runLoad(ctx, s.url, b.scripts[g.keys], time.Second); err != nil {
+				return fmt.Errorf("%s: %w", id, err)
+			}
+			if err := s.check(ctx); err != nil {
+				return fmt.Errorf("%s: %w\n%s", id, err, s.tail())
+			}
+			fmt.Fprintf(os.Stderr, "ready: %s\n", id)
+		}
+	}
+	return nil
+}
+
+// measure runs the rounds. In each round every row of every group is measured once, the
+// rows of a group one after the other; every second round goes backwards, so that what
+// drifts meets all rows alike.
+func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, error) {
+	results := make([]groupResult, len(groups))
+	for i, g := range groups {
+		results[i] = newGroupResult(g)
+	}
+	for round := range b.settings.Rounds {
+		for i, g := range groups {
+			order := make([]int, len(g.rows))
+			for k := range order {
+				order[k] = k
+			}
+			if round%2 == 1 {
+				slices.Reverse(order)
+			}
+			for _, k := range order {
+				id := g.name + "/" + g.rows[k].name
+				sample, err := b.sample(ctx, b.servers[id], b.scripts[g.keys])
+				if err != nil {
+					return nil, fmt.Errorf("%s, round %d: %w\n%s", id, round+1, err, b.servers[id].tail())
+				}
+				sample.Round = round + 1
+				results[i].Rows[k].Samples = append(results[i].Rows[k].Samples, sample)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.settings.Rounds)
+	}
+	for i := range results {
+		results[i].sum()
+	}
+	return results, nil
+}
+
+// sample measures one row once, and fails when the answers are not those of the row.
+func (b *bench) sample(ctx context.Context, s *server, script string) (sample, error) {
+	if err := s.check(ctx); err != nil {
+		return sample{}, err
+	}
+	before, err := s.usage(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	l, err := b.runLoad(ctx, s.url, script, b.settings.each())
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := s.usage(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	commands := after.commands - before.commands - 1 // INFO itself
+	switch err := errors.Join(l.check(s.row), s.check(ctx)); {
+	case err != nil:
+		return sample{}, err
+	case s.row.redis && commands < 1:
+		return sample{}, errors.New("row with Redis: it was not asked")
+	}
+	n := float64(l.Requests)
+	m := sample{
+		Requests: l.Requests, Seconds: float64(l.Microseconds) / 1e6, PerSecond: n / float64(l.Microseconds) * 1e6,
+		P50: l.P50, P99: l.P99,
+		ServerCPU: (after.server - before.server).Seconds() * 1e6 / n, LoadCPU: l.cpu.Seconds() * 1e6 / n,
+	}
+	if s.row.redis {
+		m.RedisCPU = (after.redis - before.redis).Seconds() * 1e6 / n
+		m.RedisCommands = float64(commands) / n
+	}
+	return m, nil
+}
+
+// usage is what the processes of a server have used so far.
+type usage struct {
+	server, redis time.Duration
+	commands      int64
+}
+
+func (s *server) usage(ctx context.Context) (u usage, err error) {
+	if u.server, err = cpuTime(s.cmd.Process.Pid); err != nil || s.redis == nil {
+		return u, err
+	}
+	for _, p := range s.redis.Processes() {
+		used, err := cpuTime(p.PID)
+		if err != nil {
+			return u, err
+		}
+		u.redis += used
+	}
+	u.commands, err = s.redisCommands(ctx)
+	return u, err
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// print writes the tables and, last, the goals.
+func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%s\n", sharedCores())
+	fmt.Fprintf(w, "wrk: %d threads, %d connections; %d rounds of %g s a row; median (least–most)\n",
+		r.Settings.Threads, r.Settings.Connections, r.Settings.Rounds, r.Settings.Seconds)
+	for i := range r.Groups {
+		printGroup(w, &r.Groups[i])
+	}
+	fmt.Fprintln(w, "\nGoals, by the median of the rounds' ratios:")
+	for _, g := range r.Goals {
+		fmt.Fprintf(w, "  %s: %s ≥ %.2f × %s: ", g.Group, g.Row, g.Want, g.Against)
+		if g.Got == nil {
+			fmt.Fprintln(w, g.Verdict)
+			continue
+		}
+		fmt.Fprintf(w, "%.2f (%.2f–%.2f): goal %s\n", g.Got.Median, g.Got.Min, g.Got.Max, g.Verdict)
+	}
+}
+
+func printGroup(w io.Writer, g *groupResult) {
+	fmt.Fprintf(w, "\n%s: %s\n", g.Name, g.Title)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join([]string{"row", "requests/s", "", "× " + g.Rows[0].Name, "", "CPU µs/request", "×", "Redis µs", "wrk µs", "Redis commands", "p50 ms", "p99 ms", "× baseline"}, "\t"))
+	for i := range g.Rows {
+		r := &g.Rows[i]
+		cells := []string{
+			r.Name,
+			fmt.Sprintf("%.0f", r.PerSecond.Median), fmt.Sprintf("(%.0f–%.0f)", r.PerSecond.Min, r.PerSecond.Max),
+			fmt.Sprintf("%.2f", r.Ratio.Median), fmt.Sprintf("(%.2f–%.2f)", r.Ratio.Min, r.Ratio.Max),
+			fmt.Sprintf("%.1f", r.ServerCPU), fmt.Sprintf("%.2f", r.CPURatio.Median),
+			dash(r.RedisCPU, "%.1f"), fmt.Sprintf("%.1f", r.LoadCPU), dash(r.RedisCommands, "%.3f"),
+			fmt.Sprintf("%.1f", r.P50/1000), fmt.Sprintf("%.1f", r.P99/1000),
+		}
+		if r.BaselineRatio != nil {
+			cells = append(cells, fmt.Sprintf("%.2f (%s)", r.BaselineRatio.Median, r.Baseline))
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	_ = t.Flush() // standard output
+}
+
+func dash(v float64, format string) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf(format, v)
+}

@@ -1,0 +1,276 @@
+package accesslimit
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"flashgate"
+	"flashgate/caddymodule/app"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Who is counted, beside a placeholder.
+const (
+	byAddress = "address"
+	byUser    = "user"
+	bySession = "session"
+	byNobody  = "all"
+)
+
+// Limit is one limit of a route.
+type Limit struct {
+	// Name of the limit. Limits with the same name share their counters, on every route
+	// and gateway; they must have the same rate. 1 to 256 printable ASCII characters.
+	// Default in a Caddyfile: matcher, rate and by, so that two routes never share by
+	// accident; in JSON it is required.
+	Name string `json:"name"`
+
+	// How many may pass in a window: 1 to 1,000,000.
+	Limit int `json:"limit"`
+
+	// How long the window is: 1ms to 24h.
+	Window caddy.Duration `json:"window"`
+
+	// "sliding_window" (default), "fixed_window" or "token_bucket". Package
+	// internal/ratelimit states what each lets pass.
+	Algorithm flashgate.Algorithm `json:"algorithm,omitempty"`
+
+	// How many may pass at once after a silence, with token_bucket: 1 to 1,000,000.
+	// Default: limit.
+	Burst int `json:"burst,omitempty"`
+
+	// By whom it is counted. Each of: "address" (the client's, see ipv4_prefix and
+	// ipv6_prefix), "user" or "session" (anonymous visitors by address), "all" (one counter
+	// for everybody), or a placeholder such as {http.request.header.X-Key} (where it is
+	// empty, by address). Several make one key together. Default: address.
+	By []string `json:"by,omitempty"`
+
+	// How many bits of an address count: neighbours share a counter. Defaults: 32, and 64
+	// for IPv6, where a visitor has at least a /64 (RFC 6177).
+	IPv4Prefix int `json:"ipv4_prefix,omitempty"`
+	IPv6Prefix int `json:"ipv6_prefix,omitempty"`
+
+	// What a request costs: a number or a placeholder that gives one, 1 to 1,000,000;
+	// what is not one costs 1. More than limit (burst) never passes. Default: 1.
+	Cost string `json:"cost,omitempty"`
+
+	// Counts and reports, and refuses nobody.
+	DryRun bool `json:"dry_run,omitempty"`
+
+	// Past the limit a request needs a captcha that was solved, instead of being refused:
+	// 403 captcha_required. Only a directive that can tell provides that; without one it
+	// is refused as past any limit.
+	StepUp bool `json:"step_up,omitempty"`
+
+	// How many units a gateway may take from Redis at once for a busy key and hand out
+	// by itself for a tenth of the window, at most a second: 2 to 10,000. With g gateways
+	// up to g × (lease − 1) more than the limit may pass in a window, and as many less
+	// where a share was not used in time. Default: every request is asked for.
+	Lease int `json:"lease,omitempty"`
+
+	// Bans whoever is refused too often.
+	Escalation *Escalation `json:"ban,omitempty"`
+
+	prefix    string   // of the keys
+	nameValue any      // Name
+	places    []string // for each of By the name of its placeholder, if it is nothing else
+}
+
+// Escalation bans a client of a limit that was refused so often in so long. Refusals are
+// counted by each gateway for itself; the ban holds on all of them, within a second.
+type Escalation struct {
+	For    caddy.Duration `json:"for"`    // how long the ban holds: 1s to 366 days
+	After  int            `json:"after"`  // refusals: 1 to 1,000,000
+	Within caddy.Duration `json:"within"` // the window in which they are counted: 1ms to 24h
+}
+
+// Validate checks the settings.
+func (e *Escalation) Validate() error {
+	if err := e.rate().Validate(); err != nil {
+		return fmt.Errorf("ban: %s", publicText(err))
+	}
+	if e.For < caddy.Duration(time.Second) || time.Duration(e.For) > flashgate.MaxMark {
+		return fmt.Errorf("ban: it must hold for 1s to %v", flashgate.MaxMark)
+	}
+	return nil
+}
+
+func (e *Escalation) rate() flashgate.Rate {
+	return flashgate.Rate{Limit: e.After, Window: time.Duration(e.Within)}
+}
+
+// Validate checks the settings.
+func (l *Limit) Validate() error {
+	if l.Name == "" || len(l.Name) > maxName || strings.ContainsFunc(l.Name, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("a name must be 1 to %d printable ASCII characters", maxName)
+	}
+	c := flashgate.Charge{Rate: l.rate(), Lease: l.Lease}
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("%s", publicText(err))
+	}
+	for _, by := range l.By {
+		if err := validBy(by); err != nil {
+			return err
+		}
+	}
+	if l.IPv4Prefix < 0 || l.IPv4Prefix > 32 || l.IPv6Prefix < 0 || l.IPv6Prefix > 128 {
+		return fmt.Errorf("prefix %d %d: write the bits of IPv4 (1 to 32) and of IPv6 (1 to 128), such as 24 56", l.IPv4Prefix, l.IPv6Prefix)
+	}
+	if err := validCost(l.Cost); l.Cost != "" && err != nil {
+		return err
+	}
+	if l.Escalation != nil {
+		if err := l.Escalation.Validate(); err != nil {
+			return err
+		}
+		if l.DryRun {
+			return fmt.Errorf("dry_run and ban exclude each other: one refuses nobody")
+		}
+	}
+	if l.DryRun && l.StepUp {
+		return fmt.Errorf("dry_run and step_up exclude each other: one refuses nobody")
+	}
+	return nil
+}
+
+// maxCost bounds what one request costs.
+const maxCost = 1_000_000
+
+func (l *Limit) rate() flashgate.Rate {
+	return flashgate.Rate{Limit: l.Limit, Window: time.Duration(l.Window), Algorithm: l.Algorithm, Burst: l.Burst}
+}
+
+func (l *Limit) setDefaults() {
+	if len(l.By) == 0 {
+		l.By = []string{byAddress}
+	}
+	if l.IPv4Prefix == 0 {
+		l.IPv4Prefix = 32
+	}
+	if l.IPv6Prefix == 0 {
+		l.IPv6Prefix = 64
+	}
+	l.prefix, l.nameValue = app.LimitKey(l.Name, ""), l.Name
+	l.places = make([]string, len(l.By))
+	for i, by := range l.By {
+		l.places[i] = placeholder(by)
+	}
+}
+
+// charge is what a request takes from the limit.
+func (l *Limit) charge(r *http.Request, repl *caddy.Replacer) flashgate.Charge {
+	return flashgate.Charge{Key: l.key(r, repl), Rate: l.rate(), Cost: l.cost(repl), Advisory: l.DryRun, Lease: l.Lease}
+}
+
+func validCost(cost string) error {
+	n, err := strconv.Atoi(cost)
+	if !isPlaceholder(cost) && (err != nil || n < 1 || n > maxCost) {
+		return fmt.Errorf("cost %s: write a number from 1 to %d or a placeholder such as {http.request.header.X-Items}", cost, maxCost)
+	}
+	return nil
+}
+
+func (l *Limit) cost(repl *caddy.Replacer) int {
+	if l.Cost == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(repl.ReplaceAll(l.Cost, ""))
+	if err != nil || n < 1 {
+		return 1
+	}
+	return min(n, maxCost)
+}
+
+// key names who is counted. The kinds have prefixes, so that a user who is called
+// like an address is not counted with it, and lengths where there are several, so that
+// no two combinations are written alike.
+func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
+	if len(l.By) == 1 {
+		kind, who := l.part(0, r, repl)
+		return l.prefix + kind + who
+	}
+	var b strings.Builder
+	b.WriteString(l.prefix)
+	for i := range l.By {
+		kind, who := l.part(i, r, repl)
+		b.WriteString(strconv.Itoa(len(kind) + len(who)))
+		b.WriteByte(':')
+		b.WriteString(kind)
+		b.WriteString(who)
+	}
+	return b.String()
+}
+
+// part is what the i-th of By says of a request.
+func (l *Limit) part(i int, r *http.Request, repl *caddy.Replacer) (kind, who string) {
+	switch by := l.By[i]; {
+	case by == byNobody:
+		return "", byNobody
+	case by == byAddress:
+	case by == byUser:
+		who, _ = repl.GetString("http.auth.user.id")
+	case by == bySession:
+		who, _ = repl.GetString("http.auth.user.session")
+	case l.places[i] != "":
+		who, _ = repl.GetString(l.places[i])
+	default:
+		who = repl.ReplaceAll(by, "")
+	}
+	if who != "" {
+		return "key ", who
+	}
+	return "address ", l.address(r)
+}
+
+// placeholder is the name of the placeholder that s is, without the text around it that
+// would have to be read for every request; else empty.
+func placeholder(s string) string {
+	if len(s) < 3 || s[0] != '{' || s[len(s)-1] != '}' || strings.ContainsAny(s[1:len(s)-1], `{}\`) {
+		return ""
+	}
+	return s[1 : len(s)-1]
+}
+
+// address is the client's as Caddy knows it, never from a header of the visitor's.
+func (l *Limit) address(r *http.Request) string {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	a = a.Unmap().WithZone("")
+	bits := l.IPv6Prefix
+	if a.Is4() {
+		bits = l.IPv4Prefix
+	}
+	if bits == a.BitLen() {
+		return a.String()
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return text
+	}
+	return p.String()
+}
+
+func isPlaceholder(s string) bool {
+	open := strings.IndexByte(s, '{')
+	return open >= 0 && strings.IndexByte(s[open:], '}') >= 2
+}
+
+func validBy(by string) error {
+	switch by {
+	case byAddress, byUser, bySession, byNobody:
+		return nil
+	}
+	if !isPlaceholder(by) {
+		return fmt.Errorf("by %s: use user, session, address, all, header <name>, cookie <name>, query <name> or a placeholder such as {http.request.header.X-Key}", by)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package command
+
+import (
+	"fmt"
+	"net/http"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// limit is `caddy flashgate limit`.
+func limit() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "limit", Short: "Works on access limits",
+		Long: `LIMIT is a limit's name, as list shows it. CLIENT is who is counted: "address 192.0.2.1",
+"address 2001:db8::/64", "key u1" for a user or another key, or "all". Quote both.`,
+	}
+	post := func(use, short, path string) *cobra.Command {
+		return &cobra.Command{
+			Use: use + " LIMIT CLIENT", Short: short, Args: cobra.ExactArgs(2),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return ask(cmd, http.MethodPost, "/flashgate/limits/"+path, limitTarget{Limit: args[0], Client: args[1]}, nil)
+			},
+		}
+	}
+	cmd.AddCommand(
+		&cobra.Command{Use: "list", Short: "Lists the limits, and who is banned or let pass", Args: cobra.NoArgs, RunE: list},
+		&cobra.Command{Use: "inspect LIMIT CLIENT", Short: "Shows what a request would be told now; costs nothing", Args: cobra.ExactArgs(2), RunE: inspect},
+		post("reset", "Forgets what was counted", "reset"),
+		marking("ban", "Refuses every request", "ban"),
+		marking("allow", "Lets every request pass, uncounted", "allow"),
+		post("pardon", "Takes a ban, or an exemption, back", "pardon"),
+	)
+	return cmd
+}
+
+func marking(use, short, path string) *cobra.Command {
+	var hold time.Duration
+	var reason string
+	cmd := &cobra.Command{
+		Use: use + " LIMIT CLIENT", Short: short + ", on all gateways", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body := limitTarget{Limit: args[0], Client: args[1], For: hold.String(), Reason: reason}
+			return ask(cmd, http.MethodPost, "/flashgate/limits/"+path, body, nil)
+		},
+	}
+	cmd.Flags().DurationVar(&hold, "for", time.Hour, "how long")
+	cmd.Flags().StringVar(&reason, "reason", "", "for whoever lists them later")
+	return cmd
+}
+
+func list(cmd *cobra.Command, _ []string) error {
+	var l Limits
+	if err := ask(cmd, http.MethodGet, "/flashgate/limits", nil, &l); err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, one := range l.Limits {
+		fmt.Fprintf(out, "%s\t%d in %s\t%s\n", one.Name, one.Limit, one.Window, one.Algorithm)
+	}
+	for _, m := range l.Marks {
+		what := "let pass"
+		if m.Ban {
+			what = "banned"
+		}
+		fmt.Fprintf(out, "%s\t%s until %s\t%s\n", m.Key, what, m.Until.UTC().Format(time.RFC3339), m.Reason)
+	}
+	return out.Flush()
+}
+
+func inspect(cmd *cobra.Command, args []string) error {
+	var v LimitVerdict
+	err := ask(cmd, http.MethodPost, "/flashgate/limits/inspect", limitTarget{Limit: args[0], Client: args[1]}, &v)
+	if err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintf(out, "allowed\t%t\nremaining\t%d\nretry after\t%.3fs\nreset\t%.3fs\n", v.Allowed, v.Remaining, v.RetryAfter, v.Reset)
+	if v.Mark != nil {
+		what := "let pass"
+		if v.Mark.Ban {
+			what = "banned"
+		}
+		fmt.Fprintf(out, "mark\t%s until %s\t%s\n", what, v.Mark.Until.UTC().Format(time.RFC3339), v.Mark.Reason)
+	}
+	return out.Flush()
+}
