@@ -68,11 +68,11 @@ race: ## the tests with the race detector
 	@./deploy/test-tools.sh
 	$(GO) test -race -count=1 -timeout 40m ./...
 
-bench: ## speed against bare Caddy, caddy-ratelimit and nginx in one interleaved run; JSON in bench/result.json
-	@cd bench && $(GO) run . -out result.json
+bench: ## speed against bare Caddy, caddy-ratelimit and nginx in one interleaved run; JSON in bin/bench.json
+	@$(GO) -C bench run . -out ../bin/bench.json
 
 bench-quick: ## the same, short
-	@cd bench && $(GO) run . -quick -out result.json
+	@$(GO) -C bench run . -quick -out ../bin/bench.json
 
 lint: ## format, vet, staticcheck, file sizes, a tidy go.mod
 	@./deploy/lint.sh

@@ -27,7 +27,7 @@ func startCampaign(t *testing.T, seed uint64) *campaign {
 	plantFailpoints(t)
 	c := &campaign{
 		random: rand.New(rand.NewPCG(seed, 0)), points: t.TempDir(), journal: newJournal(t), newcomers: make(chan *contract.Client, 4096),
-		seeded: map[flashgate.SaleID]int64{scarce: 15, plenty: 100_000, "1": 100},
+		seeded: map[flashgate.SaleID]int64{scarce: 5, plenty: 100_000, "1": 100},
 	}
 	c.pulse.sale = plenty
 	c.books = &auditor{scratch: t.TempDir()}
