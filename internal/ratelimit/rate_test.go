@@ -162,7 +162,7 @@ func TestCost(t *testing.T) {
 		if _, v := s.Take(five(a), 3, start); v.Allowed || v.Remaining != 2 {
 			t.Errorf("3 of the 2 that are left: %+v", v)
 		}
-		if s, v = s.Take(five(a), 2, start); !v.Allowed || v.Remaining != 0 {
+		if _, v = s.Take(five(a), 2, start); !v.Allowed || v.Remaining != 0 {
 			t.Errorf("the last 2: %+v", v)
 		}
 		if _, v := (ratelimit.State{}).Take(five(a), 6, start); v.Allowed || v.RetryAfter != 5*time.Second {
