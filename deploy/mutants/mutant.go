@@ -68,11 +68,11 @@ func parse(text string) (m mutant, err error) {
 	case fields["Mutant"] == "":
 		return m, fmt.Errorf("the line Mutant is missing")
 	case !promise.MatchString(m.breaks):
-		return m, fmt.Errorf("Breaks is %q, want a promise from P1 to P5", m.breaks)
+		return m, fmt.Errorf("the line Breaks is %q, want a promise from P1 to P5", m.breaks)
 	case !ok || !strings.HasPrefix(m.pkg, "./") || !strings.HasPrefix(m.test, "Test"):
-		return m, fmt.Errorf("Test is %q, want a package and a test, such as ./deploy/real TestScenarios/repeats", fields["Test"])
+		return m, fmt.Errorf("the line Test is %q, want a package and a test, such as ./deploy/real TestScenarios/repeats", fields["Test"])
 	case fields["Safeguard"] == "" || fields["Taken out"] == "":
-		return m, fmt.Errorf("Safeguard and Taken out must say what it does")
+		return m, fmt.Errorf("the line Safeguard and Taken out must say what it does")
 	}
 	return m, nil
 }

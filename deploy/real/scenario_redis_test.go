@@ -57,7 +57,7 @@ func (sc *scene) redisThereAndBack() {
 	defer there.Close()
 	defer here.Close()
 	ctx := context.Background()
-	must(sc.t, there.SlaveOf(ctx, "127.0.0.1", strconv.Itoa(sc.redis.Port())).Err())
+	must(sc.t, there.ReplicaOf(ctx, "127.0.0.1", strconv.Itoa(sc.redis.Port())).Err())
 	sc.until(soon, func() bool {
 		mine, err := info(sc.t, there)
 		return err == nil && mine["master_link_status"] == "up" && mine["master_sync_in_progress"] == "0"
@@ -74,7 +74,7 @@ func (sc *scene) redisThereAndBack() {
 		n, err := here.Wait(ctx, 1, time.Second).Result()
 		return err == nil && n == 1
 	}, "the replica stays behind")
-	must(sc.t, there.SlaveOf(ctx, "no", "one").Err())
+	must(sc.t, there.ReplicaOf(ctx, "no", "one").Err())
 	must(sc.t, sc.links.turn(toRedis, replica.Addr()))
 	sc.reopened()
 	sc.inTheEnd(second)
@@ -82,8 +82,8 @@ func (sc *scene) redisThereAndBack() {
 	sc.applied()
 
 	// Back, before the first server has heard anything of its new primary.
-	must(sc.t, here.SlaveOf(ctx, "127.0.0.1", "1").Err())
-	must(sc.t, here.SlaveOf(ctx, "no", "one").Err())
+	must(sc.t, here.ReplicaOf(ctx, "127.0.0.1", "1").Err())
+	must(sc.t, here.ReplicaOf(ctx, "no", "one").Err())
 	sc.freeze(sc.Workers...)
 	sc.losses = append(sc.losses, time.Now())
 	must(sc.t, sc.links.turn(toRedis, sc.redis.Addr()))
