@@ -72,7 +72,7 @@ func parse(text string) (m mutant, err error) {
 	case !ok || !strings.HasPrefix(m.pkg, "./") || !strings.HasPrefix(m.test, "Test"):
 		return m, fmt.Errorf("the line Test is %q, want a package and a test, such as ./deploy/real TestScenarios/repeats", fields["Test"])
 	case fields["Safeguard"] == "" || fields["Taken out"] == "":
-		return m, fmt.Errorf("the line Safeguard and Taken out must say what it does")
+		return m, fmt.Errorf("the lines Safeguard and Taken out must say what it does")
 	}
 	return m, nil
 }
