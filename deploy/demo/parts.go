@@ -74,7 +74,7 @@ func serve(l net.Listener, h http.Handler, log *zap.Logger) *part {
 		}
 	}()
 	return &part{failed: failed, stop: func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		return srv.Shutdown(ctx)
 	}}
