@@ -278,6 +278,14 @@ func TestSoldOutWithoutNews(t *testing.T) {
 	}
 	// Nobody is told of these.
 	r.apply(t, flashgate.Change{Kind: flashgate.ChangeRestock, Units: 2})
+	stock, err := app.Live().Stock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both listen again", func() bool {
+		n, err := c.PubSubNumSub(t.Context(), "flashgate:freed:0").Result()
+		return err == nil && n["flashgate:freed:0"] == 2 && stock.(flashgate.FreedWatcher).Freed(t.Context(), "1").Term != 0
+	})
 	r.again(t, 0, "restocked unheard")
 	r.again(t, 1, "restocked unheard")
 	r.soldOut(t)
