@@ -218,8 +218,10 @@ func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
 		t.Log("only some faults were asked for: this is not a campaign")
 		return
 	}
-	for what, n := range seen {
-		atLeast(t, 1, "an operator's figure that should have moved: "+what, n)
+	if *chaosFor > 0 { // one round may be too short for what is read every two seconds
+		for what, n := range seen {
+			atLeast(t, 1, "an operator's figure that should have moved: "+what, n)
+		}
 	}
 	c.enough(t, map[string]int{
 		"202s": v.accepted, "unclear answers": v.unclear, "504s": v.unknown, "cancelled": v.cancelled, "paid": v.paid, "payments that came too late": v.late,

@@ -58,28 +58,25 @@ const (
 	late          = 300
 )
 
-// slow is no fault.
-var slow = toxic{"latency", stream.Upstream, map[string]int{"latency": 20, "jitter": 20}}
-
 // toxics are the faults. Those towards the server delay or lose calls, the others
 // answers.
 var toxics = []toxic{
 	{"latency", stream.Upstream, map[string]int{"latency": late}},
 	{"latency", stream.Downstream, map[string]int{"latency": late}},
-	slow,
+	{"latency", stream.Upstream, map[string]int{"latency": 20, "jitter": 20}},
 	{"timeout", stream.Upstream, nil}, // a black hole; at its end the connections are cut
-	{"timeout", stream.Downstream, nil},
+	lostAnswers,
 	{"reset_peer", stream.Upstream, nil},
 	{"reset_peer", stream.Downstream, nil},
 	{"limit_data", stream.Downstream, map[string]int{"bytes": 50}}, // a part of an answer, and the cut
 	{"slicer", stream.Downstream, map[string]int{"average_size": 8, "size_variation": 4, "delay": 500}},
 }
 
-// lostAnswers are those under which a call takes effect and nobody hears of it.
-var lostAnswers = []toxic{toxics[1], toxics[4], toxics[6]}
+// lostAnswers is the fault under which a call takes effect and nobody hears of it.
+var lostAnswers = toxic{"timeout", stream.Downstream, nil}
 
-// infect lets a fault be there for a while.
-func (l *toxicLink) infect(ctx context.Context, x toxic, d time.Duration) error {
+// infect lets a fault be there while something is done.
+func (l *toxicLink) infect(x toxic, during func()) error {
 	spec, err := json.Marshal(map[string]any{"name": "fault", "type": x.kind, "stream": x.direction.String(), "attributes": x.settings})
 	if err != nil {
 		return err
@@ -88,8 +85,8 @@ func (l *toxicLink) infect(ctx context.Context, x toxic, d time.Duration) error 
 		return err
 	}
 	l.kinds[x.name()]++
-	pause(ctx, d)
-	return l.proxy.Toxics.RemoveToxic(context.WithoutCancel(ctx), "fault")
+	during()
+	return l.proxy.Toxics.RemoveToxic(context.Background(), "fault")
 }
 
 // pause lets time go by, or ends with the context.
@@ -104,19 +101,20 @@ func pause(ctx context.Context, d time.Duration) {
 
 // infectAll gives every link one fault after the other, each kind in turn, until the
 // context ends.
-func infectAll(ctx context.Context, t testing.TB, links []*toxicLink, faults []toxic) {
+func infectAll(ctx context.Context, t testing.TB, links []*toxicLink) {
 	var wg sync.WaitGroup
 	for i, l := range links {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(7, uint64(i)))
 			for ctx.Err() == nil {
-				for _, at := range r.Perm(len(faults)) {
+				for _, at := range r.Perm(len(toxics)) {
 					pause(ctx, time.Duration(20+r.IntN(60))*time.Millisecond)
 					if ctx.Err() != nil {
 						return
 					}
-					if err := l.infect(ctx, faults[at], time.Duration(30+r.IntN(120))*time.Millisecond); err != nil {
-						t.Errorf("%s: %v", faults[at].name(), err)
+					err := l.infect(toxics[at], func() { pause(ctx, time.Duration(30+r.IntN(120))*time.Millisecond) })
+					if err != nil {
+						t.Errorf("%s: %v", toxics[at].name(), err)
 						return
 					}
 				}

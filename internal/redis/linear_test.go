@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ const (
 	linearGateways = 3 // buyers of each sale
 	linearWorkers  = 2 // of each sale
 	linearCalls    = 14
+	linearLost     = 6 // calls without an answer after which a buyer gives up
 )
 
 // linearSale is a sale with its database.
@@ -39,7 +39,6 @@ type linearSale struct {
 // linearRun is one run: clients behind links that break, and what they were told.
 type linearRun struct {
 	t        testing.TB
-	faults   []toxic
 	recorder *stockhistory.Recorder
 	sales    []*linearSale
 	links    []*toxicLink
@@ -48,15 +47,15 @@ type linearRun struct {
 	direct   *redis.Store
 }
 
-func newLinearRun(t testing.TB, faults []toxic, wrap func(*redis.Store, *goredis.Client) flashgate.Stock) *linearRun {
+func newLinearRun(t testing.TB, timeout time.Duration, wrap func(*redis.Store, *goredis.Client) flashgate.Stock) *linearRun {
 	t.Helper()
 	server := serverstest.OwnRedis(t, servers.RedisConfig{Appendonly: "off"})
 	raw := server.Client()
 	t.Cleanup(func() { _ = raw.Close() })
-	run := &linearRun{t: t, faults: faults, recorder: stockhistory.NewRecorder(), direct: newStore(t, server.URL())}
+	run := &linearRun{t: t, recorder: stockhistory.NewRecorder(), direct: newStore(t, server.URL())}
 	run.links = newToxicLinks(t, server.Addr(), linearGateways+linearWorkers)
 	for _, l := range run.links {
-		s := openStore(t, redis.Config{URL: l.url(), Timeout: linearTimeout})
+		s := openStore(t, redis.Config{URL: l.url(), Timeout: timeout})
 		run.stores = append(run.stores, s)
 		run.gates = append(run.gates, wrap(s, raw))
 	}
@@ -79,10 +78,10 @@ func newLinearRun(t testing.TB, faults []toxic, wrap func(*redis.Store, *goredis
 }
 
 // run lets everything happen at once, and then has an auditor look at what is there.
-func (run *linearRun) run() *stockhistory.Recorder {
+func (run *linearRun) run() stockhistory.Report {
 	ctx, cancel := context.WithCancel(run.t.Context())
 	var faults, clients sync.WaitGroup
-	faults.Go(func() { infectAll(ctx, run.t, run.links, run.faults) })
+	faults.Go(func() { infectAll(ctx, run.t, run.links) })
 	for i, sale := range run.sales {
 		for g := range linearGateways {
 			clients.Go(func() { run.buyer(ctx, sale, g, rand.New(rand.NewPCG(uint64(i), uint64(g)))) })
@@ -104,7 +103,7 @@ func (run *linearRun) run() *stockhistory.Recorder {
 			run.t.Error(err)
 		}
 	}
-	return run.recorder
+	return run.recorder.Judge()
 }
 
 // buyer asks for some reservations of a sale through one gateway, and again after every
@@ -113,7 +112,11 @@ func (run *linearRun) buyer(ctx context.Context, sale *linearSale, gateway int, 
 	c := stockhistory.Caller{Recorder: run.recorder, ID: gateway, Nothing: func(err error) bool { return errors.Is(err, redis.ErrNotReserved) }}
 	gate := run.gates[gateway]
 	var again []flashgate.Reservation
+	lost := 0
 	for range linearCalls {
+		if lost == linearLost {
+			return
+		}
 		pause(ctx, time.Duration(r.IntN(60))*time.Millisecond)
 		if again == nil && r.IntN(3) == 0 {
 			_, _ = c.View(ctx, gate, sale.Sale)
@@ -128,6 +131,7 @@ func (run *linearRun) buyer(ctx context.Context, sale *linearSale, gateway int, 
 		out, err := c.Reserve(ctx, gate, sale.Sale, rs...)
 		if err != nil {
 			again = rs
+			lost++
 		}
 		for i, o := range out {
 			switch o.Outcome {
@@ -177,8 +181,8 @@ func bare(s *redis.Store, _ *goredis.Client) flashgate.Stock { return s }
 // an order of their calls that explains every answer.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
-	run := newLinearRun(t, toxics, bare)
-	report := run.run().Judge()
+	run := newLinearRun(t, linearTimeout, bare)
+	report := run.run()
 	kinds := map[string]int{}
 	for _, l := range run.links {
 		for kind, n := range l.kinds {
@@ -199,78 +203,5 @@ func TestLinearizable(t *testing.T) {
 		if kinds[x.name()] == 0 {
 			t.Errorf("there was no %s", x.name())
 		}
-	}
-}
-
-// staleGate answers View with what it was the time before.
-type staleGate struct {
-	flashgate.Stock
-	mu   sync.Mutex
-	last map[flashgate.SaleID]flashgate.StockView
-}
-
-func (g *staleGate) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
-	v, err := g.Stock.View(ctx, sale)
-	if err != nil {
-		return v, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	last, ok := g.last[sale]
-	g.last[sale] = v
-	if !ok {
-		return v, nil
-	}
-	return last, nil
-}
-
-// forgetfulGate forgets an id when it does not know what has become of it.
-type forgetfulGate struct {
-	flashgate.Stock
-	raw *goredis.Client
-}
-
-func (g forgetfulGate) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	out, err := g.Stock.Reserve(ctx, sale, rs)
-	if err != nil {
-		prefix := "flashgate:{" + string(sale) + "}:"
-		for _, r := range rs {
-			err = errors.Join(err, g.raw.HDel(ctx, prefix+"held", string(r.Order)).Err(), g.raw.ZRem(ctx, prefix+"outbox", string(r.Order)).Err())
-		}
-	}
-	return out, err
-}
-
-type hastyGate struct{ flashgate.Stock }
-
-// Reserve says that it is sold out when it does not know.
-func (g hastyGate) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	out, err := g.Stock.Reserve(ctx, sale, rs)
-	if err == nil || errors.Is(err, redis.ErrNotReserved) {
-		return out, err
-	}
-	out = slices.Repeat([]flashgate.Reserved{{Outcome: flashgate.OutcomeSoldOut}}, len(rs))
-	return out, nil
-}
-
-// TestLinearizabilityCatchesPlantedBugs: a judge that refutes nothing proves nothing.
-func TestLinearizabilityCatchesPlantedBugs(t *testing.T) {
-	t.Parallel()
-	for name, bug := range map[string]struct {
-		faults []toxic
-		wrap   func(*redis.Store, *goredis.Client) flashgate.Stock
-	}{
-		"a view is that of a moment ago": {[]toxic{slow}, func(s *redis.Store, _ *goredis.Client) flashgate.Stock {
-			return &staleGate{Stock: s, last: map[flashgate.SaleID]flashgate.StockView{}}
-		}},
-		"an id is forgotten when the answer is unknown": {lostAnswers, func(s *redis.Store, raw *goredis.Client) flashgate.Stock { return forgetfulGate{s, raw} }},
-		"no answer is a refusal":                        {lostAnswers, func(s *redis.Store, _ *goredis.Client) flashgate.Stock { return hastyGate{s} }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if !newLinearRun(t, bug.faults, bug.wrap).run().Refuted() {
-				t.Error("an order was found that explains every answer")
-			}
-		})
 	}
 }

@@ -15,7 +15,7 @@ import (
 // How many histories are drawn, and how long they are on average. The command line has
 // the last word.
 func init() {
-	for name, value := range map[string]string{"rapid.checks": "35", "rapid.steps": "40"} {
+	for name, value := range map[string]string{"rapid.checks": "60", "rapid.steps": "60"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
@@ -40,11 +40,23 @@ func machineSystem(path string) (stockmachine.System, error) {
 	}, nil
 }
 
+// memoryDir is a folder in memory where the system has that: nothing here is about a
+// disk that forgets, so it need not be waited for.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "flashgate-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // TestMachine: gate, queue and database in a file behave as maps do, whatever happens
 // to their callers.
 func TestMachine(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	stockmachine.Run(t, func() (stockmachine.System, error) {
 		folder, err := os.MkdirTemp(dir, "history")
 		if err != nil {
