@@ -19,7 +19,7 @@ import (
 // How many histories are drawn, and how long they are on average. The command line has
 // the last word.
 func init() {
-	for name, value := range map[string]string{"rapid.checks": "80", "rapid.steps": "60"} {
+	for name, value := range map[string]string{"rapid.checks": "50", "rapid.steps": "50"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}

