@@ -27,8 +27,8 @@ type Opener interface {
 	// every restart and every fail-over, back and forth included.
 	Incarnation(ctx context.Context, sale SaleID) (string, error)
 	// Open opens the gate from a snapshot, its last step one atomic one. It is
-	// refused with CodeWrongState, and changes nothing, when the gate's epoch is not
-	// below the snapshot's or the server is not in the incarnation given. Held
+	// refused with CodeWrongState, and changes nothing, when the gate is open, its
+	// epoch is not below the snapshot's, or the server is not in the incarnation given. Held
 	// reservations that survived and are in s.Orders leave held; the others stay, and
 	// go to the outbox unless they are in s.Dead. Then free = StockLeft − held,
 	// applied = Seq, buyers = live orders + held. After a time-out it is open or not:

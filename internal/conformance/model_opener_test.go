@@ -14,6 +14,15 @@ func (g *gate) restart() {
 	g.life++
 }
 
+// shut makes an open sale one of another life.
+func (g *gate) shut(sale flashgate.SaleID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if h := g.heads[sale]; h != nil {
+		h.life = -1
+	}
+}
+
 func (g *gate) incarnation() string {
 	if planted("open: a restart keeps the incarnation") {
 		return "life"
@@ -33,7 +42,11 @@ func (g *gate) refuses(incarnation string, s flashgate.Snapshot) bool {
 	}
 	old := g.heads[s.Sale.ID]
 	switch {
-	case old == nil || planted("open: epoch ignored"):
+	case old == nil:
+		return false
+	case old.life == g.life && !planted("open: an open gate is opened again"):
+		return true
+	case planted("open: epoch ignored"):
 		return false
 	case planted("open: lower epochs replace higher ones"):
 		return old.epoch == s.Sale.Epoch

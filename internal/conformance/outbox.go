@@ -19,6 +19,10 @@ type GateFixture struct {
 	// Open seeds the sale's gate: epoch 1, nothing applied, all units free.
 	Open func(t testing.TB, s flashgate.Sale)
 
+	// Close makes an open gate one that was opened in another life of its server, with
+	// all that is in it. It does nothing to a sale without a gate.
+	Close func(t testing.TB, sale flashgate.SaleID)
+
 	// Reopen ends the adapter as a crash would and opens the same gate again; nil
 	// when the fixture's gate does not outlive one.
 	Reopen func(t testing.TB) GateFixture

@@ -135,6 +135,7 @@ func databaseFixture(s system) conformance.DatabaseFixture {
 func gateFixture(s system) conformance.GateFixture {
 	return conformance.GateFixture{Stock: s, Outbox: s, Applier: s, Opener: s, Open: func(_ testing.TB, sale flashgate.Sale) { s.open(sale) },
 		Reopen:  func(testing.TB) conformance.GateFixture { return gateFixture(s.crash()) },
+		Close:   func(_ testing.TB, sale flashgate.SaleID) { s.shut(sale) },
 		Restart: func(testing.TB) { s.restart() }}
 }
 

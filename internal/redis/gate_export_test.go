@@ -17,6 +17,12 @@ func (s *Store) RunAll(ctx context.Context, key string, sources ...string) []*go
 	return runAll(ctx, s.client, calls)
 }
 
+// Shut makes an open sale one that was opened in another life of the server.
+func (s *Store) Shut(ctx context.Context, sale flashgate.SaleID) error {
+	const shut = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'incarnation', 'another') end return 1"
+	return s.client.Eval(ctx, shut, []string{saleKey(sale, "head")}).Err()
+}
+
 // Staging is an opening between its steps.
 type Staging struct {
 	*opening

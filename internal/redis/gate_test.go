@@ -16,7 +16,8 @@ func gateFixture(t testing.TB, url string) conformance.GateFixture {
 	s := newStore(t, url)
 	return conformance.GateFixture{
 		Stock: s, Outbox: s, Applier: s, Opener: s,
-		Open: func(t testing.TB, sale flashgate.Sale) { t.Helper(); openSale(t, s, sale) },
+		Open:  func(t testing.TB, sale flashgate.Sale) { t.Helper(); openSale(t, s, sale) },
+		Close: func(t testing.TB, sale flashgate.SaleID) { t.Helper(); shut(t, s, sale) },
 		Reopen: func(t testing.TB) conformance.GateFixture {
 			t.Helper()
 			if err := s.Close(); err != nil {
@@ -53,9 +54,19 @@ func openSale(t testing.TB, s *redis.Store, sale flashgate.Sale) {
 	open(t, s, flashgate.Snapshot{Sale: sale, Bound: flashgate.DefaultBound})
 }
 
-// open opens a gate in the incarnation that the server is in.
+// shut closes a sale as another life of its server does.
+func shut(t testing.TB, s *redis.Store, sale flashgate.SaleID) {
+	t.Helper()
+	if err := s.Shut(t.Context(), sale); err != nil {
+		t.Fatalf("Shut: %v", err)
+	}
+}
+
+// open opens a gate in the incarnation that the server is in; one that is open is shut
+// first.
 func open(t testing.TB, s *redis.Store, snapshot flashgate.Snapshot) flashgate.Opened {
 	t.Helper()
+	shut(t, s, snapshot.Sale.ID)
 	incarnation, err := s.Incarnation(t.Context(), snapshot.Sale.ID)
 	if err != nil {
 		t.Fatalf("Incarnation: %v", err)

@@ -34,9 +34,8 @@ func (s *Store) Incarnation(ctx context.Context, sale flashgate.SaleID) (string,
 }
 
 // Open opens the gate in three steps, of which no command takes long, however much
-// there is: it begins, which closes a sale that is still open in an earlier epoch, so
-// that held stays as it is; it stages the next state in keys of its own; and one script
-// puts that in its place. Of two openings in one epoch the one that began last may
+// there is: it begins, which is refused unless the sale is closed, so held stays as it
+// is; it stages the next state in keys of its own; and one script puts that in its place. Of two openings in one epoch the one that began last may
 // finish. The last step knows its own repetition, so a lost reply does not turn a
 // success into CodeWrongState. A Bound below one means flashgate.DefaultBound.
 func (s *Store) Open(ctx context.Context, incarnation string, snapshot flashgate.Snapshot) (flashgate.Opened, error) {
@@ -134,7 +133,7 @@ func (o *opening) finish(ctx context.Context, next *state) (flashgate.Opened, er
 
 func refused(op string) error {
 	return flashgate.Errorf(flashgate.CodeWrongState, op,
-		"The gate is open in this epoch or a later one, its server is in another incarnation, or another opening has begun.")
+		"The gate is open, or was in this epoch or a later one, its server is in another incarnation, or another opening has begun.")
 }
 
 var _ flashgate.Opener = (*Store)(nil)

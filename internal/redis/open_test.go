@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -67,9 +68,10 @@ func TestNoKeyOfASaleHasAnEnd(t *testing.T) {
 	}
 }
 
-// stage takes all steps of an opening but the last.
+// stage takes all steps of an opening but the last. A sale that is open is shut first.
 func stage(t testing.TB, s *redis.Store, snapshot flashgate.Snapshot) *redis.Staging {
 	t.Helper()
+	shut(t, s, snapshot.Sale.ID)
 	incarnation, err := s.Incarnation(t.Context(), snapshot.Sale.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -140,8 +142,8 @@ func TestOpenALostReply(t *testing.T) {
 	wantCode(t, err, flashgate.CodeWrongState, "another opening in the same epoch")
 }
 
-// TestOpenOnlyOneFinishes: an opening that has begun closes the sale, and what was
-// staged by another one cannot take its place.
+// TestOpenOnlyOneFinishes: what was staged by an opening that another one has overtaken
+// cannot take its place.
 func TestOpenOnlyOneFinishes(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, serverstest.Redis(t).URL())
@@ -171,8 +173,32 @@ func TestOpenOnlyOneFinishes(t *testing.T) {
 	wantView(t, s, sale.ID, 13, 1, "in the end")
 }
 
-// TestOpenWhileItIsOpen: a second reconciliation, ordered by an operator.
+// TestOpenWhileItIsOpen: a second reconciliation, which has read its snapshot before the
+// gate sold what it has sold since. Refused, it leaves nothing behind, and does not stand in
+// the way of the next one.
 func TestOpenWhileItIsOpen(t *testing.T) {
+	t.Parallel()
+	url := serverstest.Redis(t).URL()
+	s, raw := newStore(t, url), rawClient(t, url)
+	sale := newSale(20, 1)
+	openSale(t, s, sale)
+	rs := reservations(sale.ID, 2)
+	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
+	key := "flashgate:{" + string(sale.ID) + "}:"
+	before := raw.HGetAll(t.Context(), key+"head").Val()
+	_, err := s.Open(t.Context(), incarnationOf(t, s, sale.ID), snapshotOf(sale, 9, 0, 20))
+	wantCode(t, err, flashgate.CodeWrongState, "a later epoch of a sale that is open")
+	if after := raw.HGetAll(t.Context(), key+"head").Val(); !maps.Equal(before, after) {
+		t.Errorf("refused, and the head went from %v to %v", before, after)
+	}
+	if keys := raw.Keys(t.Context(), key+"*").Val(); len(keys) != 4 {
+		t.Errorf("refused, and the keys are %v, want head, held, outbox and buyers", keys)
+	}
+	wantOutcome(t, s, flashgate.OutcomePublish, "held", rs...)
+}
+
+// TestOpenAgain: the snapshot's window, limit and seq replace those of the gate.
+func TestOpenAgain(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, serverstest.Redis(t).URL())
 	sale := newSale(20, 1)

@@ -236,7 +236,7 @@ func (h *head) places(p place) map[flashgate.OrderID]hold {
 
 // open opens the gate from a snapshot, or reports that it must be refused.
 func (g *gate) open(life int, s flashgate.Snapshot) (_ flashgate.Opened, refused bool) {
-	if life != g.life || g.head != nil && g.epoch >= s.Sale.Epoch {
+	if life != g.life || g.isOpen() || g.head != nil && g.epoch >= s.Sale.Epoch {
 		return flashgate.Opened{}, true
 	}
 	h := newHead()
