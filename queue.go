@@ -15,16 +15,22 @@ type Publisher interface {
 // Fencer is implemented by a Publisher whose queue is asynchronous to the gate.
 type Fencer interface {
 	// SendFence puts a marker behind everything that was published for the sale. It
-	// travels as the epoch of a message; see NewFence for the number. The worker
-	// records it only when every earlier delivery has been committed. Nil means that
-	// it is in the queue; after an error it may be.
+	// travels as the epoch of a message; FenceStore.DrawFence gives the number. The
+	// worker records it only when every earlier delivery has been committed. Nil means
+	// that it is in the queue; after an error it may be.
 	SendFence(ctx context.Context, sale SaleID, fence uint64) error
 }
 
 // FenceStore is the database's side of Fencer.
 type FenceStore interface {
+	// DrawFence gives a number that is above all that were drawn for the sale before, by
+	// whomever: so whoever sees it recorded, or a higher one, knows that a fence has come
+	// through which was sent after the number was drawn. CodeNotFound for an unknown sale.
+	// After an error a number may be used up.
+	DrawFence(ctx context.Context, sale SaleID) (fence uint64, err error)
 	// RecordFence notes that everything published before this fence is decided. A
-	// fence below the recorded one is ignored. Idempotent.
+	// fence below the recorded one is ignored. Idempotent. CodeInvalid for a number that
+	// nobody has drawn, CodeNotFound for an unknown sale.
 	RecordFence(ctx context.Context, sale SaleID, fence uint64) error
 	// Fenced returns the highest fence recorded; zero when there was none.
 	Fenced(ctx context.Context, sale SaleID) (fence uint64, err error)

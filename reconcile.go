@@ -2,7 +2,6 @@ package flashgate
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 )
 
@@ -131,18 +130,4 @@ type EventPublisher interface {
 	// PublishEvents sends them in order. Nil means durable at the broker, whether or
 	// not anybody listens; an error means that any of them may have been sent.
 	PublishEvents(ctx context.Context, es []Event) error
-}
-
-// Fence numbers carry the epoch in their upper bits, so that a fence of a later
-// epoch is above all fences of an earlier one.
-const fenceBits = 32
-
-// FenceOf is below every fence of the epoch and above all fences of earlier ones.
-func FenceOf(epoch uint64) uint64 { return epoch << fenceBits }
-
-// NewFence draws a number within an epoch, above everything recorded. It is drawn
-// from many, so that nobody takes another's fence, which was sent earlier, for the one
-// that it sent itself.
-func NewFence(epoch, recorded uint64) uint64 {
-	return max(FenceOf(epoch), recorded) + 1 + rand.Uint64N(1<<16)
 }

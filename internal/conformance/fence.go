@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 
 	"flashgate"
@@ -18,15 +19,36 @@ type FenceFixture struct {
 // Fence is the suite of flashgate.FenceStore.
 func Fence(t *testing.T, open func(t *testing.T) FenceFixture) {
 	run(t, open, []testCase[FenceFixture]{
+		{name: "Drawn", run: fenceDrawn},
+		{name: "NotDrawn", run: fenceNotDrawn},
+		{name: "ConcurrentDraws", run: fenceConcurrentDraws},
 		{name: "Highest", run: fenceHighest},
 		{name: "Concurrent", run: fenceConcurrent},
+		{name: "UnknownSale", run: fenceUnknownSale},
 		{name: "Crash", run: fenceCrash, needs: func(f FenceFixture) bool { return f.Reopen != nil }},
 	})
 }
 
-func recordFence(t testing.TB, f FenceFixture, sale flashgate.SaleID, epoch uint64) {
+// drawFences draws n numbers, which rise.
+func drawFences(t testing.TB, f FenceFixture, sale flashgate.SaleID, n int) []uint64 {
 	t.Helper()
-	if err := f.Fences.RecordFence(t.Context(), sale, epoch); err != nil {
+	var drawn []uint64
+	for len(drawn) < n {
+		fence, err := f.Fences.DrawFence(t.Context(), sale)
+		if err != nil {
+			t.Fatalf("DrawFence: %v", err)
+		}
+		if fence == 0 || len(drawn) > 0 && fence <= drawn[len(drawn)-1] {
+			t.Errorf("drew %d after %v", fence, drawn)
+		}
+		drawn = append(drawn, fence)
+	}
+	return drawn
+}
+
+func recordFence(t testing.TB, f FenceFixture, sale flashgate.SaleID, fence uint64) {
+	t.Helper()
+	if err := f.Fences.RecordFence(t.Context(), sale, fence); err != nil {
 		t.Fatalf("RecordFence: %v", err)
 	}
 }
@@ -38,14 +60,54 @@ func wantFenced(t testing.TB, f FenceFixture, sale flashgate.SaleID, want uint64
 	}
 }
 
+// fenceDrawn: the next number is above the last one, whether that was recorded or not.
+func fenceDrawn(t *testing.T, f FenceFixture) {
+	sale := newSale(1, 1)
+	f.Sale(t, sale)
+	drawn := drawFences(t, f, sale.ID, 3)
+	recordFence(t, f, sale.ID, drawn[0])
+	if next := drawFences(t, f, sale.ID, 1)[0]; next <= drawn[2] {
+		t.Errorf("drew %d after %v", next, drawn)
+	}
+	wantFenced(t, f, sale.ID, drawn[0], "drawn alone")
+}
+
+// fenceNotDrawn: recorded, such a number would be above those that are drawn later.
+func fenceNotDrawn(t *testing.T, f FenceFixture) {
+	sale := newSale(1, 1)
+	f.Sale(t, sale)
+	wantCode(t, f.Fences.RecordFence(t.Context(), sale.ID, 1), flashgate.CodeInvalid, "before any was drawn")
+	drawn := drawFences(t, f, sale.ID, 2)
+	recordFence(t, f, sale.ID, drawn[0])
+	wantCode(t, f.Fences.RecordFence(t.Context(), sale.ID, drawn[1]+1), flashgate.CodeInvalid, "one too many")
+	wantFenced(t, f, sale.ID, drawn[0], "after those that were not drawn")
+}
+
+func fenceConcurrentDraws(t *testing.T, f FenceFixture) {
+	sale := newSale(1, 1)
+	f.Sale(t, sale)
+	var drawn [30]uint64
+	concurrently(len(drawn), func(i int) {
+		var err error
+		if drawn[i], err = f.Fences.DrawFence(t.Context(), sale.ID); err != nil {
+			t.Errorf("DrawFence: %v", err)
+		}
+	})
+	slices.Sort(drawn[:])
+	if n := len(slices.Compact(drawn[:])); n != len(drawn) {
+		t.Errorf("%d numbers were drawn %d times", n, len(drawn))
+	}
+}
+
 func fenceHighest(t *testing.T, f FenceFixture) {
 	sale, other := newSale(1, 1), newSale(1, 1)
 	f.Sale(t, sale)
 	f.Sale(t, other)
 	wantFenced(t, f, sale.ID, 0, "never")
-	for _, c := range []struct{ record, want uint64 }{{2, 2}, {2, 2}, {1, 2}, {5, 5}, {3, 5}, {6, 6}} {
-		recordFence(t, f, sale.ID, c.record)
-		wantFenced(t, f, sale.ID, c.want, "recorded")
+	drawn := drawFences(t, f, sale.ID, 6)
+	for _, c := range []struct{ record, want int }{{1, 1}, {1, 1}, {0, 1}, {4, 4}, {2, 4}, {5, 5}} {
+		recordFence(t, f, sale.ID, drawn[c.record])
+		wantFenced(t, f, sale.ID, drawn[c.want], "recorded")
 	}
 	wantFenced(t, f, other.ID, 0, "another sale")
 }
@@ -53,20 +115,32 @@ func fenceHighest(t *testing.T, f FenceFixture) {
 func fenceConcurrent(t *testing.T, f FenceFixture) {
 	sale := newSale(1, 1)
 	f.Sale(t, sale)
-	concurrently(30, func(i int) {
-		if err := f.Fences.RecordFence(t.Context(), sale.ID, uint64(i*7%30)+1); err != nil {
+	drawn := drawFences(t, f, sale.ID, 30)
+	concurrently(len(drawn), func(i int) {
+		if err := f.Fences.RecordFence(t.Context(), sale.ID, drawn[i*7%len(drawn)]); err != nil {
 			t.Errorf("RecordFence: %v", err)
 		}
 	})
-	wantFenced(t, f, sale.ID, 30, "all recorded")
+	wantFenced(t, f, sale.ID, drawn[len(drawn)-1], "all recorded")
+}
+
+func fenceUnknownSale(t *testing.T, f FenceFixture) {
+	unknown := newSale(1, 1).ID
+	_, err := f.Fences.DrawFence(t.Context(), unknown)
+	wantCode(t, err, flashgate.CodeNotFound, "DrawFence")
+	wantCode(t, f.Fences.RecordFence(t.Context(), unknown, 1), flashgate.CodeNotFound, "RecordFence")
 }
 
 func fenceCrash(t *testing.T, f FenceFixture) {
 	sale := newSale(1, 1)
 	f.Sale(t, sale)
-	recordFence(t, f, sale.ID, 4)
+	drawn := drawFences(t, f, sale.ID, 2)
+	recordFence(t, f, sale.ID, drawn[0])
 	f = f.Reopen(t)
-	wantFenced(t, f, sale.ID, 4, "after the crash")
+	wantFenced(t, f, sale.ID, drawn[0], "after the crash")
+	if next := drawFences(t, f, sale.ID, 1)[0]; next <= drawn[1] {
+		t.Errorf("after the crash drew %d, and %v before", next, drawn)
+	}
 }
 
 // Fencer is the suite of flashgate.Fencer, on a queue whose publisher is one.

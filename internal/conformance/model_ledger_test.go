@@ -20,7 +20,8 @@ type database struct {
 	taken  map[flashgate.SaleID]map[flashgate.UserID]int
 	log    map[flashgate.SaleID][]flashgate.LogEntry
 	dead   []flashgate.DeadLetter
-	fences map[flashgate.SaleID]uint64
+	fences map[flashgate.SaleID]uint64 // recorded
+	drawn  map[flashgate.SaleID]uint64
 	audits []flashgate.Audit
 	events []outgoing
 	event  uint64 // number of the newest
@@ -28,7 +29,7 @@ type database struct {
 
 func newDatabase() *database {
 	return &database{sales: map[flashgate.SaleID]*flashgate.Sale{}, orders: map[flashgate.OrderID]flashgate.Order{},
-		taken: map[flashgate.SaleID]map[flashgate.UserID]int{}, log: map[flashgate.SaleID][]flashgate.LogEntry{}, fences: map[flashgate.SaleID]uint64{}}
+		taken: map[flashgate.SaleID]map[flashgate.UserID]int{}, log: map[flashgate.SaleID][]flashgate.LogEntry{}, fences: map[flashgate.SaleID]uint64{}, drawn: map[flashgate.SaleID]uint64{}}
 }
 
 func dbNow() time.Time { return time.Now().Truncate(time.Millisecond) }
@@ -259,11 +260,32 @@ func (db *database) Entries(ctx context.Context, sale flashgate.SaleID, after ui
 	return out, nil
 }
 
-func (db *database) RecordFence(ctx context.Context, sale flashgate.SaleID, epoch uint64) error {
+func (db *database) DrawFence(_ context.Context, sale flashgate.SaleID) (uint64, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if epoch > db.fences[sale] || planted("fence: lowered") {
-		db.fences[sale] = epoch
+	if _, ok := db.sales[sale]; !ok {
+		return 0, notFound("model.DrawFence")
+	}
+	n := db.drawn[sale] + 1
+	yield(&db.mu, "fence: drawn by two")
+	db.drawn[sale] = n
+	if planted("fence: drawn above what is recorded") {
+		n = db.fences[sale] + 1
+	}
+	return n, nil
+}
+
+func (db *database) RecordFence(_ context.Context, sale flashgate.SaleID, fence uint64) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if _, ok := db.sales[sale]; !ok {
+		return notFound("model.RecordFence")
+	}
+	if fence > db.drawn[sale] && !planted("fence: forged") {
+		return flashgate.Invalid("model.RecordFence", "fence", "has not been drawn")
+	}
+	if fence > db.fences[sale] || planted("fence: lowered") {
+		db.fences[sale] = fence
 	}
 	return nil
 }

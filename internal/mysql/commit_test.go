@@ -43,7 +43,12 @@ func TestBrokenAtCommit(t *testing.T) {
 				t.Errorf("Pay: %+v, %v", o, err)
 			}
 			breaking()
-			if err := s.RecordFence(t.Context(), sale, 7); err != nil {
+			fence, err := s.DrawFence(t.Context(), sale)
+			if err != nil {
+				t.Errorf("DrawFence: %v", err)
+			}
+			breaking()
+			if err := s.RecordFence(t.Context(), sale, fence); err != nil {
 				t.Errorf("RecordFence: %v", err)
 			}
 

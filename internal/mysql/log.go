@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -55,12 +56,28 @@ func (s *Store) Entries(ctx context.Context, sale flashgate.SaleID, after uint64
 	return es, failure("mysql.Entries", err)
 }
 
+// DrawFence counts. CodeNotFound for an unknown sale.
+func (s *Store) DrawFence(ctx context.Context, sale flashgate.SaleID) (uint64, error) {
+	const op = "mysql.DrawFence"
+	return write(ctx, s, op, repeatable, func(t *txn) (uint64, error) {
+		r, err := t.ExecContext(t.ctx, query("fence_draw"), sale)
+		if err != nil {
+			return 0, err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return 0, cmp.Or(err, notFound(op, "sale"))
+		}
+		drawn, err := r.LastInsertId()
+		return uint64(drawn), err
+	})
+}
+
 // RecordFence keeps the highest. CodeNotFound for an unknown sale, CodeInvalid for a
-// fence of an epoch that the sale has not reached.
+// number that was not drawn.
 func (s *Store) RecordFence(ctx context.Context, sale flashgate.SaleID, fence uint64) error {
 	const op = "mysql.RecordFence"
 	_, err := write(ctx, s, op, repeatable, func(t *txn) (struct{}, error) {
-		n, err := t.exec(query("fence_record"), fence, sale, fence, flashgate.FenceOf(1))
+		n, err := t.exec(query("fence_record"), fence, sale, fence)
 		if err != nil || n > 0 {
 			return struct{}{}, err
 		}
@@ -70,9 +87,9 @@ func (s *Store) RecordFence(ctx context.Context, sale flashgate.SaleID, fence ui
 			return struct{}{}, notFound(op, "sale")
 		}
 		if err == nil {
-			// The epoch is raised before its fence is sent, so this one is forged; recorded
-			// it would be above all those to come.
-			err = flashgate.Invalid(op, "fence", "%d is of an epoch that sale %s has not reached", fence, sale)
+			// A number is drawn before its fence is sent, so this one is forged; recorded it
+			// would be above all those to come.
+			err = flashgate.Invalid(op, "fence", "%d has not been drawn for sale %s", fence, sale)
 		}
 		return struct{}{}, err
 	})

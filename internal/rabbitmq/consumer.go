@@ -108,8 +108,17 @@ func (c *Consumer) finish(ctx context.Context, op string, ds []flashgate.Deliver
 	return unavailable(op, s.finish(ds, how))
 }
 
-// attempts reads how often the broker has seen a delivery fail.
-func attempts(h amqp.Table) int {
+// attempts reads how often the broker has seen a delivery fail. One that it only says
+// comes again has come once at least: not every broker counts every way back.
+func attempts(d amqp.Delivery) int {
+	n := deliveryCount(d.Headers)
+	if d.Redelivered {
+		n = max(n, 1)
+	}
+	return n
+}
+
+func deliveryCount(h amqp.Table) int {
 	switch n := h["x-delivery-count"].(type) {
 	case int64:
 		return int(n)

@@ -182,7 +182,7 @@ func (s *subscription) take(most int) []flashgate.Delivery {
 		for _, d := range in.ready[:n] {
 			tag := s.tags.Add(1)
 			s.out[tag] = slot{in, d.DeliveryTag}
-			out = append(out, flashgate.Delivery{Tag: tag, Body: d.Body, Attempts: in.earlier + attempts(d.Headers)})
+			out = append(out, flashgate.Delivery{Tag: tag, Body: d.Body, Attempts: in.earlier + attempts(d)})
 		}
 		clear(in.ready[:n])
 		if in.ready = in.ready[n:]; len(in.ready) > 0 {

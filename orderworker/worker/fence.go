@@ -19,8 +19,10 @@ type fencePart struct {
 // decided has been. A fence says that whatever was published before it has its row
 // or its dead letter, so it is recorded only if that is so for every earlier
 // delivery of its sale: those of this batch, and those that went back to the queue
-// and have not come again. Any other fence is acked unrecorded: its sender sends
-// again.
+// and have not come again. Those that another worker gave back nobody here knows of, and
+// after its end the broker may deliver what it held in another order (RabbitMQ 3.10
+// does), so a fence counts only the first time it comes. Any other fence is acked
+// unrecorded: its sender sends again.
 func (r *run) recordFences(b *batch) {
 	for _, f := range b.fences {
 		if r.stop.Err() != nil {
@@ -28,7 +30,7 @@ func (r *run) recordFences(b *batch) {
 		}
 		result := "skipped"
 		switch {
-		case !b.settledBefore(f), !r.returned.decided(r.stop, r.gate.Orders, f.sale):
+		case b.deliveries[f.delivery].Attempts > 0, !b.settledBefore(f), !r.returned.decided(r.stop, r.gate.Orders, f.sale):
 		case r.recordFence(f):
 			result = "recorded"
 		}

@@ -288,6 +288,15 @@ func (r *gateRig) audited(id flashgate.SaleID, action string) (n int) {
 	return n
 }
 
+func (r *gateRig) drawFence(id flashgate.SaleID) uint64 {
+	r.t.Helper()
+	n, err := r.database.DrawFence(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
 func (r *gateRig) fenced(id flashgate.SaleID) uint64 {
 	r.t.Helper()
 	n, err := r.database.Fenced(context.Background(), id)

@@ -197,11 +197,10 @@ func (k *keeper) drain(ctx context.Context, a *reconciliation) error {
 	if !sleep(ctx, k.Window+k.Window/2) {
 		return ctx.Err()
 	}
-	recorded, err := k.fenced(ctx, a.sale)
+	number, err := k.drawFence(ctx, a.sale)
 	if err != nil {
 		return err
 	}
-	number := flashgate.NewFence(a.epoch, recorded)
 	var again time.Time
 	wait := firstFence
 	for ctx.Err() == nil {

@@ -109,13 +109,14 @@ func (k *keeper) fenceIn(ctx context.Context, id flashgate.SaleID, s *rescue, ep
 		return nil
 	}
 	if f.number == 0 {
-		*f = fence{epoch: epoch, number: flashgate.NewFence(epoch, fenced), ids: map[flashgate.OrderID]struct{}{}}
+		number, err := k.drawFence(ctx, id)
+		if err != nil {
+			return err
+		}
+		*f = fence{epoch: epoch, number: number, ids: map[flashgate.OrderID]struct{}{}}
 		for _, o := range undecided {
 			f.ids[o] = struct{}{}
 		}
-	}
-	if f.number >= flashgate.FenceOf(epoch+1) {
-		return flashgate.Errorf(flashgate.CodeInternal, "worker.rescue", "the fences of epoch %d are used up; reconcile the sale", epoch)
 	}
 	f.wait = min(max(2*f.wait, 4*k.Window), longestFenceWait)
 	f.again = time.Now().Add(f.wait)
@@ -181,6 +182,15 @@ func (k *keeper) undecided(ctx context.Context, id flashgate.OrderID) (bool, err
 		return true, nil
 	}
 	return false, err
+}
+
+// drawFence draws the number of a fence that is about to be sent.
+func (k *keeper) drawFence(ctx context.Context, id flashgate.SaleID) (n uint64, err error) {
+	err = limited(ctx, callLimit, func(ctx context.Context) (err error) {
+		n, err = k.Fences.DrawFence(ctx, id)
+		return err
+	})
+	return n, err
 }
 
 // fenced reads the highest fence that has come through a sale's queue.

@@ -33,8 +33,11 @@ INSERT INTO stock_log (sale, seq, epoch, left_after, starts, ends, decisions) VA
 -- name: log_entries
 SELECT sale, seq, epoch, left_after, starts, ends, decisions FROM stock_log WHERE sale = ? AND seq > ? ORDER BY seq LIMIT ?;
 
+-- name: fence_draw
+UPDATE sale SET fences = LAST_INSERT_ID(fences + 1) WHERE id = ?;
+
 -- name: fence_record
-UPDATE sale SET fenced = GREATEST(fenced, ?) WHERE id = ? AND ? < (epoch + 1) * ?;
+UPDATE sale SET fenced = GREATEST(fenced, ?) WHERE id = ? AND ? <= fences;
 
 -- name: fenced
 SELECT fenced FROM sale WHERE id = ?;

@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS sale (
   stock_left  BIGINT       NOT NULL CHECK (stock_left >= 0), -- the last line against overselling
   seq         BIGINT       NOT NULL, -- of the newest row of stock_log
   epoch       BIGINT       NOT NULL, -- raised by each reconciliation
-  fenced      BIGINT       NOT NULL DEFAULT 0 -- the highest fence that came through the queue
+  fences      BIGINT       NOT NULL DEFAULT 0, -- how many have been drawn: the number of the newest
+  fenced      BIGINT       NOT NULL DEFAULT 0 -- the highest that came through the queue
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS orders (
