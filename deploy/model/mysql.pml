@@ -42,14 +42,13 @@ inline decide(order) {
 	fi
 }
 
-/* NewFence draws above what is recorded. It draws at random: here everybody draws the
- * same, which is the worst that can be drawn, as another's fence, sent earlier, then
- * passes for one's own. With FIX_FENCE_NUMBERS what is drawn later is higher. */
-#ifdef FIX_FENCE_NUMBERS
-byte drawn;
-inline draw_fence(number, e) { drawn++; number = drawn }
+/* DrawFence: what is drawn later is higher. Without that two may draw the same, and
+ * another's fence, sent earlier, passes for one's own. */
+#ifdef M_SAME_FENCE_NUMBERS
+inline draw_fence(number) { number = fenced + 1 }
 #else
-inline draw_fence(number, e) { number = MAX(fenced, FENCES_OF(e)) + 1 }
+byte drawn;
+inline draw_fence(number) { drawn++; number = drawn }
 #endif
 
 inline record_fence(number) { fenced = MAX(fenced, number) }

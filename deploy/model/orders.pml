@@ -112,9 +112,12 @@ proctype rescue() {
 	byte seen, number, e;
 	do
 	:: d_step { number == 0 && OPEN && LOOKS_LOST != 0 ->
-		seen = LOOKS_LOST; e = h_epoch; draw_fence(number, e);
+		seen = LOOKS_LOST; e = h_epoch; draw_fence(number);
 		printf("rescue: sends fence %d\n", number);
 		queue!FENCE + number }
+#if RETURNS || DEATHS
+	:: d_step { number != 0 && OPEN && fenced < number && !queue??[eval(FENCE + number)] && !handled -> queue!FENCE + number }
+#endif
 	:: d_step { number != 0 && (!OPEN || h_epoch != e) -> number = 0; seen = 0; e = 0 }
 	:: d_step { number != 0 && OPEN && h_epoch == e && fenced >= number ->
 		printf("rescue: the queue has lost %d\n", seen & LOOKS_LOST);
@@ -124,11 +127,8 @@ proctype rescue() {
 
 /*
  * 3. Queues, and 4. Decide. The head of the queue is with the worker until it is
- * acked. A worker that dies is replaced by one that gets the head again. handled: the
- * worker has committed what it got; returned: what it gave back and remembers.
+ * acked. A worker that dies is replaced by one that gets the head again.
  */
-bool handled;
-byte returned;
 #ifdef M_DEDUPE_BY_MESSAGE
 bool committed;             /* this very message, by this worker or the one before */
 #define COMMITTED(yes) committed = yes
@@ -154,8 +154,8 @@ inline handle(message) {
 	fi
 }
 
-/* With FIX_REDELIVERED a worker acks a fence unrecorded that another one had before:
- * here they leave the queue when the worker dies. */
+/* A worker acks a fence unrecorded that another one had before: here they leave the
+ * queue when the worker dies. */
 inline forget_fences() {
 	entry = len(queue);
 	for (k : 1 .. entry) {
@@ -186,7 +186,7 @@ proctype worker() {
 	:: d_step { handled && deaths ->
 		printf("worker: dies, what it has comes again\n");
 		deaths--; handled = false; returned = 0
-#ifdef FIX_REDELIVERED
+#ifndef M_REDELIVERED_FENCES
 		; forget_fences()
 #endif
 		}

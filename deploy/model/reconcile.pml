@@ -3,7 +3,7 @@
  * them are at work at once.
  */
 
-mtype = { looked, raises, drains, fenced_in, drained, snapshot, begun };
+mtype = { looked, raises, drains, numbered, fenced_in, drained, snapshot, begun };
 
 #ifdef LATE
 #define ON_THE_WAY 0        /* D is not kept: gateways and relay publish when they like */
@@ -26,22 +26,18 @@ inline drain() { waits_for[r] = ON_THE_WAY; phase = drains }
 /* wasOpened: the head says so, or the audit, or what this worker saw itself. */
 #define FINISHED_FOR_CERTAIN (epoch == 1 || e_seen >= epoch)
 
-#ifdef UNKNOWN_OPENING
-#define MAY_BE_UNOPENED true
-#else
-#define MAY_BE_UNOPENED (opened_epoch < epoch)
-#endif
-
-#ifdef UNANSWERED
-#define NOT_MINE false
-#else
+/* stillMine. What is not answered is no reason to give up, and nothing here is answered
+ * unless a run says so. */
+#ifdef ANSWERED
 #define NOT_MINE (epoch != e || OPEN || life != life_seen)
+#else
+#define NOT_MINE false
 #endif
 
-#ifdef FIX_BEGIN
-#define ALREADY_OPEN (h_life == life)
-#else
+#ifdef M_OPEN_OVER_AN_OPEN_GATE
 #define ALREADY_OPEN false
+#else
+#define ALREADY_OPEN (h_life == life)
 #endif
 #ifdef M_OPEN_IN_ANY_INCARNATION
 #define OTHER_LIFE false
@@ -71,10 +67,10 @@ proctype reconciler(byte r) {
 		life_seen = life; e_seen = h_epoch; phase = looked;
 		printf("reconciler %d: sees the gate closed in life %d\n", r, life) }
 
-	/* The epoch was opened before: raise it. Or it was not: take it up. */
+	/* The epoch was opened before: raise it. Or it was not, or nobody knows: take it up. */
 	:: d_step { phase == looked && (FINISHED_FOR_CERTAIN || opened_epoch >= epoch) ->
 		e = epoch; e_seen = 0; phase = raises }
-	:: d_step { phase == looked && !FINISHED_FOR_CERTAIN && MAY_BE_UNOPENED ->
+	:: d_step { phase == looked && !FINISHED_FOR_CERTAIN ->
 		e = epoch; e_seen = 0; drain();
 		printf("reconciler %d: takes up epoch %d\n", r, e) }
 
@@ -95,20 +91,25 @@ proctype reconciler(byte r) {
 		fi }
 
 	/* Longer than D, and the fence. */
+#ifdef M_NO_FENCE
+	:: d_step { phase == drains && waits_for[r] == 0 -> phase = drained }
+#else
+#ifdef DRAWN_EARLIER
+	:: d_step { phase == drains && waits_for[r] == 0 -> draw_fence(number); phase = numbered }
+	:: d_step { phase == numbered ->
+#else
 	:: d_step { phase == drains && waits_for[r] == 0 ->
+		draw_fence(number);
+#endif
 		if
 		:: NOT_MINE -> give_up()
 		:: else ->
-#ifdef M_NO_FENCE
-			phase = drained
-#else
-			draw_fence(number, e);
 			printf("reconciler %d: sends fence %d\n", r, number);
 			queue!FENCE + number; phase = fenced_in
-#endif
 		fi }
+#endif
 	:: d_step { phase == fenced_in && fenced >= number -> number = 0; phase = drained }
-#if RETURNS
+#if RETURNS || DEATHS
 	/* It was skipped: it is sent again. */
 	:: d_step { phase == fenced_in && fenced < number && !queue??[eval(FENCE + number)] && !handled ->
 		if

@@ -56,9 +56,12 @@ byte taken;
 #define SEEDED_AT(s)  (SEED + (restocked_at && restocked_at <= (s)))
 #define LEFT_AT(s)    (SEEDED_AT(s) - SUM(LIVE_AT, s))
 
+/* Of the worker: it has committed what it got; what it gave back and remembers. */
+bool handled;
+byte returned;
+
 /* The sale's queue. A message is the number of its order, or a fence. */
 #define FENCE 64
-#define FENCES_OF(epoch) (8 * (epoch))
 chan queue = [QUEUE] of { byte };
 
 /* What is on its way to the queue: a bit for each gateway, and one for the relay. */
