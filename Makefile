@@ -50,6 +50,7 @@ jmeter-users: ## N customers with sessions, as CSV on standard output
 test: ## every test, against real parts; installs what is missing on Debian as root
 	@./deploy/test-tools.sh
 	$(GO) test -count=1 -timeout $(TEST_TIMEOUT) ./...
+	$(GO) -C bench test -count=1 -timeout $(TEST_TIMEOUT) ./...
 
 chaos: ## sell while everything is killed, frozen, cut off and set back, for CHAOS_FOR (default 20m); audits every answer
 	@./deploy/test-tools.sh
@@ -69,9 +70,11 @@ race: ## the tests with the race detector
 	$(GO) test -race -count=1 -timeout 40m ./...
 
 bench: ## speed against bare Caddy, caddy-ratelimit and nginx in one interleaved run; JSON in bin/bench.json
+	@./deploy/test-tools.sh
 	@$(GO) -C bench run . -out ../bin/bench.json
 
 bench-quick: ## the same, short
+	@./deploy/test-tools.sh
 	@$(GO) -C bench run . -quick -out ../bin/bench.json
 
 lint: ## format, vet, staticcheck, file sizes, a tidy go.mod

@@ -78,8 +78,8 @@ func TestRatiosWithinRounds(t *testing.T) {
 	if n := g.row(nginxLimit); n.BaselineRatio == nil || n.BaselineRatio.Median != 1 {
 		t.Errorf("baseline: %+v", n.BaselineRatio)
 	}
-	goals := judge([]groupResult{g})
-	for i, want := range []string{"missed", "missed", "not measured", "not measured", "not measured"} {
+	goals := judge([]groupResult{g}, keyMemory{})
+	for i, want := range []string{"missed", "missed", "not measured", "not measured", "not measured", "not measured"} {
 		if goals[i].Verdict != want {
 			t.Errorf("goal %+v: want %s", goals[i], want)
 		}
@@ -87,15 +87,35 @@ func TestRatiosWithinRounds(t *testing.T) {
 	for i := range g.row(limit).Samples {
 		g.row(limit).Samples[i].PerSecond *= 2.8
 	}
-	if goals := judge([]groupResult{g}); goals[0].Verdict != "met" || goals[1].Verdict != "met" {
+	if goals := judge([]groupResult{g}, keyMemory{}); goals[0].Verdict != "met" || goals[1].Verdict != "met" {
 		t.Errorf("goals: %+v", goals[:2])
+	}
+}
+
+// The goal about memory looks at the worst moment.
+func TestMemoryGoal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		memory keyMemory
+		want   string
+	}{
+		{keyMemory{}, "not measured"},
+		{keyMemory{PerKey: 84, AtWorst: 120}, "met"},
+		{keyMemory{PerKey: 84, AtWorst: 201}, "missed"},
+		{keyMemory{PerKey: 201, AtWorst: 120}, "missed"},
+		{measureMemory(100_000), "met"},
+	} {
+		goals := judge(nil, c.memory)
+		if g := goals[len(goals)-1]; !g.AtMost || g.Verdict != c.want {
+			t.Errorf("%+v: %s, want %s", c.memory, g, c.want)
+		}
 	}
 }
 
 func TestSelectRows(t *testing.T) {
 	t.Parallel()
 	for only, want := range map[string]string{
-		"denied/caddy":  "denied/respond denied/caddy-ratelimit",
+		"denied/caddy":  "denied/respond denied/caddy-ratelimit denied/caddy-ratelimit, log ERROR",
 		"keys/nginx li": "keys/respond keys/nginx keys/nginx limit_req",
 		"lease":         "redis/respond redis/in memory redis/with Redis, lease 100",
 		"no such row":   "",
@@ -115,6 +135,9 @@ func TestGoalsHaveRows(t *testing.T) {
 	t.Parallel()
 	all := names(allGroups())
 	for _, g := range allGoals() {
+		if g.Group == memoryGroup {
+			continue
+		}
 		for _, row := range []string{g.Row, g.Against} {
 			if !strings.Contains(all, "  "+g.Group+"/"+row+"\n") {
 				t.Errorf("%s/%s is no row", g.Group, row)
@@ -145,14 +168,21 @@ func TestCaddyfile(t *testing.T) {
 	}
 }
 
+// What is not there is named, all of it.
+func TestMissingPrograms(t *testing.T) {
+	t.Parallel()
+	_, err := lookUp("sh", "flashgate-no-such", "flashgate-nor-this")
+	if want := "apt-get install --no-install-recommends flashgate-no-such flashgate-nor-this"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want …%s", err, want)
+	}
+	if paths, err := lookUp("sh"); err != nil || len(paths) != 1 || !filepath.IsAbs(paths[0]) {
+		t.Errorf("sh: %q, %v", paths, err)
+	}
+}
+
 // A whole run of the shortest kind: one row that refuses and its baseline.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"wrk", "nginx"} {
-		if _, err := lookUp(program, program); err != nil {
-			t.Fatal(err)
-		}
-	}
 	out := filepath.Join(t.TempDir(), "out.json")
 	if err := run(t.Context(), []string{"-rounds", "1", "-slice", "1s", "-only", "denied/access_limit sensitive", "-out", out}); err != nil {
 		t.Fatal(err)

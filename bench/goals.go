@@ -1,11 +1,13 @@
 package main
 
-// goal is one promise about speed, checked by the median of the rounds' ratios.
+// goal is one promise: about speed, checked by the median of the rounds' ratios, or about
+// memory.
 type goal struct {
 	Group   string  `json:"group"`
 	Row     string  `json:"row"`
-	Against string  `json:"against"` // another row of the group
-	Want    float64 `json:"want"`    // at least
+	Against string  `json:"against,omitempty"` // another row of the group
+	Want    float64 `json:"want"`              // at least this ratio, or
+	AtMost  bool    `json:"at_most,omitempty"` // not more than these bytes
 	Got     *spread `json:"got,omitempty"`
 	Verdict string  `json:"verdict"` // met, missed or not measured
 }
@@ -17,15 +19,23 @@ func allGoals() []goal {
 		{Group: "keys", Row: limit, Against: bare, Want: 0.9},
 		{Group: "keys", Row: limit, Against: other, Want: 1},
 		{Group: "redis", Row: withLease, Against: inMemory, Want: 0.8},
+		{Group: memoryGroup, Row: "bytes a key", Want: 200, AtMost: true},
 	}
 }
 
+// memoryGroup is the group of goals that no row stands for.
+const memoryGroup = "memory"
+
 // judge compares the rows that the goals speak of.
-func judge(groups []groupResult) []goal {
+func judge(groups []groupResult, memory keyMemory) []goal {
 	goals := allGoals()
 	for i := range goals {
 		g := &goals[i]
 		g.Verdict = "not measured"
+		if g.Group == memoryGroup && memory.PerKey > 0 {
+			worst := max(memory.PerKey, memory.AtWorst)
+			g.note(spread{Median: memory.PerKey, Min: min(memory.PerKey, memory.AtWorst), Max: worst}, worst <= g.Want)
+		}
 		for k := range groups {
 			if groups[k].Name != g.Group {
 				continue
@@ -35,11 +45,15 @@ func judge(groups []groupResult) []goal {
 				continue
 			}
 			got := row.against(base, perSecond)
-			g.Got, g.Verdict = &got, "missed"
-			if got.Median >= g.Want {
-				g.Verdict = "met"
-			}
+			g.note(got, got.Median >= g.Want)
 		}
 	}
 	return goals
+}
+
+func (g *goal) note(got spread, met bool) {
+	g.Got, g.Verdict = &got, "missed"
+	if met {
+		g.Verdict = "met"
+	}
 }

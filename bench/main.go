@@ -86,7 +86,8 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	result.Goals = judge(result.Groups)
+	result.Memory = measureMemory(memoryKeys)
+	result.Goals = judge(result.Groups, result.Memory)
 	if *out != "" {
 		if err := result.write(*out); err != nil {
 			return err

@@ -27,12 +27,11 @@ type bench struct {
 // newBench builds Caddy and finds the other programs.
 func newBench(ctx context.Context, s settings) (b *bench, err error) {
 	b = &bench{settings: s, scripts: map[bool]string{}, servers: map[string]*server{}}
-	if b.wrk, err = lookUp("wrk", "wrk"); err != nil {
+	found, err := lookUp("wrk", "nginx", "redis-server")
+	if err != nil {
 		return nil, err
 	}
-	if b.nginx, err = lookUp("nginx", "nginx-light"); err != nil {
-		return nil, err
-	}
+	b.wrk, b.nginx = found[0], found[1]
 	if b.caddy, err = filepath.Abs(filepath.Join("..", "bin", "flashgate-bench-caddy")); err != nil {
 		return nil, err
 	}
@@ -65,14 +64,27 @@ func newBench(ctx context.Context, s settings) (b *bench, err error) {
 	return b, nil
 }
 
-// lookUp finds a program also where the PATH of an ordinary user does not look.
-func lookUp(program, debian string) (string, error) {
-	for _, name := range []string{program, filepath.Join("/usr/sbin", program), filepath.Join("/usr/local/bin", program)} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
+// lookUp finds programs also where the PATH of an ordinary user does not look, or says
+// which are missing. Debian's packages are called like the programs.
+func lookUp(programs ...string) (paths []string, err error) {
+	var missing []string
+	for _, program := range programs {
+		path, err := exec.LookPath(program)
+		for _, folder := range []string{"/usr/sbin", "/usr/local/sbin", "/usr/local/bin"} {
+			if err != nil {
+				path, err = exec.LookPath(filepath.Join(folder, program))
+			}
 		}
+		if err != nil {
+			missing = append(missing, program)
+		}
+		paths = append(paths, path)
 	}
-	return "", fmt.Errorf("%s is not installed; on Debian: apt-get install %s", program, debian)
+	if len(missing) > 0 {
+		names := strings.Join(missing, " ")
+		return nil, fmt.Errorf("the bench needs %s; on Debian, as root: apt-get install --no-install-recommends %s", names, names)
+	}
+	return paths, nil
 }
 
 // close ends what was started and removes the folder.
@@ -102,6 +114,9 @@ func (b *bench) start(ctx context.Context, groups []group) error {
 			}
 			if err := s.check(ctx); err != nil {
 				return fmt.Errorf("%s: %w\n%s", id, err, s.tail())
+			}
+			if err := s.forget(); err != nil {
+				return err
 			}
 			fmt.Fprintf(os.Stderr, "ready: %s\n", id)
 		}
@@ -167,6 +182,9 @@ func (b *bench) sample(ctx context.Context, s *server, script string) (sample, e
 		return sample{}, err
 	case s.row.redis && commands < 1:
 		return sample{}, errors.New("row with Redis: it was not asked")
+	}
+	if err := s.forget(); err != nil {
+		return sample{}, err
 	}
 	n := float64(l.Requests)
 	m := sample{

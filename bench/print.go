@@ -15,15 +15,25 @@ func (r *result) print(w io.Writer) {
 	for i := range r.Groups {
 		printGroup(w, &r.Groups[i])
 	}
-	fmt.Fprintln(w, "\nGoals, by the median of the rounds' ratios:")
+	fmt.Fprintf(w, "\nmemory: %d keys counted in a gateway take %.0f bytes each; %.0f where the table has just grown\n",
+		r.Memory.Keys, r.Memory.PerKey, r.Memory.AtWorst)
+	fmt.Fprintln(w, "\nGoals; of speed, by the median of the rounds' ratios:")
 	for _, g := range r.Goals {
-		fmt.Fprintf(w, "  %s: %s ≥ %.2f × %s: ", g.Group, g.Row, g.Want, g.Against)
-		if g.Got == nil {
-			fmt.Fprintln(w, g.Verdict)
-			continue
-		}
-		fmt.Fprintf(w, "%.2f (%.2f–%.2f): goal %s\n", g.Got.Median, g.Got.Min, g.Got.Max, g.Verdict)
+		fmt.Fprintln(w, "  "+g.String())
 	}
+}
+
+// String says what was wanted and what came of it.
+func (g goal) String() string {
+	want, digits := fmt.Sprintf("≥ %.2f × %s", g.Want, g.Against), 2
+	if g.AtMost {
+		want, digits = fmt.Sprintf("≤ %.0f", g.Want), 0
+	}
+	text := fmt.Sprintf("%s: %s %s: ", g.Group, g.Row, want)
+	if g.Got == nil {
+		return text + g.Verdict
+	}
+	return text + fmt.Sprintf("%.*f (%.*f–%.*f): goal %s", digits, g.Got.Median, digits, g.Got.Min, digits, g.Got.Max, g.Verdict)
 }
 
 func printGroup(w io.Writer, g *groupResult) {

@@ -20,6 +20,7 @@ type result struct {
 	Versions map[string]string `json:"versions"`
 	Settings settings          `json:"settings"`
 	Groups   []groupResult     `json:"groups"`
+	Memory   keyMemory         `json:"memory"`
 	Goals    []goal            `json:"goals"`
 }
 

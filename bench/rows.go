@@ -39,6 +39,8 @@ const (
 	denyOther = "rate_limit {\n\tzone one {\n\t\tkey static\n\t\tevents 5\n\t\twindow 1h\n\t}\n}"
 	denyNginx = `limit_req zone=one;` // one a minute: nginx knows nothing slower
 	zoneOne   = `limit_req_zone $server_port zone=one:1m rate=1r/m;`
+
+	onlyErrors = "log {\n\tlevel ERROR\n}" // caddy-ratelimit logs each refusal at INFO
 )
 
 // Limits of a key that never refuse here: 100 a second for each of 10,000 keys.
@@ -63,6 +65,7 @@ const (
 	limit      = "access_limit"
 	quiet      = "access_limit sensitive"
 	other      = "caddy-ratelimit"
+	otherQuiet = "caddy-ratelimit, log ERROR"
 	nginxBare  = "nginx"
 	nginxLimit = "nginx limit_req"
 	inMemory   = "in memory"
@@ -77,6 +80,7 @@ func allGroups() []group {
 			{name: limit, server: caddyServer, site: deny, refused: true},
 			{name: quiet, server: caddyServer, site: denyQuiet, refused: true},
 			{name: other, server: caddyServer, site: denyOther, refused: true},
+			{name: otherQuiet, server: caddyServer, site: denyOther, global: onlyErrors, refused: true},
 			{name: nginxBare, server: nginxServer},
 			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, refused: true, leaks: 2, baseline: nginxBare},
 		}},
@@ -128,7 +132,7 @@ func names(groups []group) string {
 
 // caddyfile is the whole configuration of a row on Caddy.
 func (r row) caddyfile(port int) string {
-	global := "admin off\npersist_config off\nauto_https off\nlog {\n\tlevel ERROR\n}\n" + r.global
+	global := "admin off\npersist_config off\nauto_https off\n" + r.global
 	site := "bind 127.0.0.1\n" + r.site + "\nrespond \"ok\""
 	return block("", global) + block("http://:"+strconv.Itoa(port)+" ", site)
 }

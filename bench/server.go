@@ -71,7 +71,7 @@ func (b *bench) startServer(ctx context.Context, r row, dir string) (*server, er
 // run starts the process. The kernel ends it with the thread that started it, so a
 // goroutine keeps that thread.
 func (s *server) run() error {
-	log, err := os.Create(s.log)
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -189,6 +189,9 @@ func (s *server) close() error {
 	}
 	return err
 }
+
+// forget empties the log, of which a server that logs each refusal writes gigabytes.
+func (s *server) forget() error { return os.Truncate(s.log, 0) }
 
 // tail is the end of the log.
 func (s *server) tail() string {

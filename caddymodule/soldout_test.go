@@ -209,6 +209,12 @@ func TestSoldOutAndOver(t *testing.T) {
 	r := runSoldOut(t, nil)
 	r.again(t, 0, "the only unit")
 	r.soldOut(t)
+	// As a fail-over to a replica that was up to date, and the reconciliation after it.
+	c := r.server.Client()
+	defer c.Close()
+	if err := c.HSet(t.Context(), "flashgate:{1}:head", "incarnation", "another").Err(); err != nil {
+		t.Fatal(err)
+	}
 	r.open(t, "1", 3, 3) // of which one is held
 	r.again(t, 0, "opened again")
 	r.again(t, 1, "opened again")

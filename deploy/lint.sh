@@ -14,6 +14,10 @@ go mod tidy -diff
 go vet ./...
 go tool staticcheck ./...
 
+# The bench is a module of its own; its staticcheck is this one's.
+staticcheck=$(go tool -n staticcheck)
+(cd bench && go mod tidy -diff && go vet ./... && "$staticcheck" ./...)
+
 long=$(git ls-files '*.go' | xargs wc -l | awk '$2 != "total" && $1 > 400 { print $2 " (" $1 " lines)" }')
 if [ -n "$long" ]; then
 	echo "over 400 lines, split by concept:" "$long" >&2

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sees to it that what the tests need beside Go is there: a Chromium for the browser
-# test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, and Java
-# and Maven for JMeter.
+# test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, Java and
+# Maven for JMeter, wrk and nginx for the bench.
 # Installs what is missing on Debian as root; elsewhere it says what to do.
 set -eu
 
@@ -26,6 +26,8 @@ have spin || missing="$missing spin"
 have gcc || missing="$missing gcc libc6-dev"
 have mvn || missing="$missing maven"
 have java || missing="$missing default-jre-headless"
+have wrk || missing="$missing wrk"
+have nginx || missing="$missing nginx"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
@@ -38,6 +40,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		mariadb-server) echo "  mariadb-server: MariaDB 10.6 or later, so that 'mariadbd' and 'mariadb-install-db' are found" >&2 ;;
 		spin) echo "  spin: the check of the protocol's model" >&2 ;;
 		gcc) echo "  gcc: Spin's checks are C programs" >&2 ;;
+		wrk | nginx) echo "  $package: the bench" >&2 ;;
 		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;
 		esac
 	done

@@ -30,6 +30,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if args := h.RemainingArgs(); len(args) > 0 && strings.ContainsAny(args[0][:min(1, len(args[0]))], "/@*") {
 		matcher = args[0]
 	}
+	if name := segment.FindString(matcher); name != "" {
+		return nil, h.Errf("the path %s never matches: it has no named segments; write %s, and for the segment {path.0}, {path.1} and so on", matcher, segment.ReplaceAllLiteralString(matcher, "*"))
+	}
 	h.Reset()
 	h.Next()
 	set, err := h.ExtractMatcherSet()

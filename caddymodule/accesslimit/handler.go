@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"flashgate"
@@ -76,6 +75,8 @@ type Handler struct {
 	policy string           // RateLimit-Policy
 	local  *ratelimit.Table // counts while the backend is away, and refusals
 	begin  time.Time
+
+	allowed, refused app.Counter // what most requests come to
 }
 
 // CaddyModule returns the Caddy module information.
@@ -102,7 +103,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 			return fmt.Errorf("access_limit: block: %w", err)
 		}
 	}
-	h.policy = policy(h.Limits)
+	h.allowed, h.refused = app.DecisionCounter(op, "allowed"), app.DecisionCounter(op, string(flashgate.CodeRateLimited))
 	events, err := ctx.App("events")
 	if err != nil {
 		return err
@@ -113,8 +114,11 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	for _, l := range h.Limits {
 		l.setDefaults()
-		h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate()})
+		if err := h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate(), By: l.By, IPv4Prefix: l.IPv4Prefix, IPv6Prefix: l.IPv6Prefix}); err != nil {
+			return fmt.Errorf("access_limit: %w", err)
+		}
 	}
+	h.policy = policy(h.Limits)
 	return nil
 }
 
@@ -170,15 +174,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.forbid(w, r, "blocked")
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	charges := make([]flashgate.Charge, len(h.Limits))
+	d := newDecision(h.Limits)
 	steppedUp := false
 	for i, l := range h.Limits {
-		charges[i] = l.charge(r, repl)
+		d.charges[i] = l.charge(r, repl)
 		if l.StepUp && h.app.SteppedUp(r) {
-			charges[i].Advisory, steppedUp = true, true
+			d.charges[i].Advisory, steppedUp = true, true
 		}
 	}
-	switch banned, passes := h.marked(charges); {
+	switch banned, passes := h.marked(d.charges); {
 	case !banned.IsZero():
 		app.CountDecision(op, "banned")
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
@@ -187,31 +191,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		app.CountDecision(op, "exempt")
 		return next.ServeHTTP(w, r)
 	}
-	err := h.app.Limiter().Charge(r.Context(), charges)
+	err := h.app.Limiter().Charge(r.Context(), d.charges)
 	if err != nil && h.WhenAway != "" && h.WhenAway != awayClosed {
 		app.CountDecision(op, "away")
 		if h.WhenAway == awayOpen {
 			return next.ServeHTTP(w, r)
 		}
-		h.chargeHere(charges)
+		h.chargeHere(d.charges)
 		err = nil
 	}
 	if err != nil {
 		app.CountDecision(op, string(flashgate.ErrorCode(err)))
 		return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 	}
-	refusing := h.report(w, r, repl, charges)
+	h.report(w, r, repl, d)
 	switch {
-	case refusing == nil:
-		app.CountDecision(op, "allowed")
+	case d.refusing == nil:
+		h.allowed.Inc()
 		return next.ServeHTTP(w, r)
-	case refusing.StepUp && !steppedUp && h.app.CanStepUp():
+	case d.refusing.StepUp && !steppedUp && h.app.CanStepUp():
 		app.CountDecision(op, string(flashgate.CodeCaptchaRequired))
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeCaptchaRequired, Op: op, Message: "Solve a captcha to go on."}, h.Errors.Caddy())
 	}
-	app.CountDecision(op, string(flashgate.CodeRateLimited))
+	h.refused.Inc()
 	return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
-		Message: "Wait a little and try again.", RetryAfter: wait(charges)}, h.Errors.Caddy())
+		Message: "Wait a little and try again.", RetryAfter: d.wait()}, h.Errors.Caddy())
 }
 
 // chargeHere counts in this process, with a share of each limit.
@@ -228,61 +232,37 @@ func (h *Handler) chargeHere(charges []flashgate.Charge) {
 	h.local.Charge(charges, int64(time.Since(h.begin))+1)
 }
 
-// wait is the longest of the limits that refuse.
-func wait(charges []flashgate.Charge) (d time.Duration) {
-	for i := range charges {
-		if c := &charges[i]; !c.Verdict.Allowed && !c.Advisory {
-			d = max(d, c.Verdict.RetryAfter)
-		}
-	}
-	return d
-}
-
 // exceededEvent is emitted for a request past a limit.
 const exceededEvent = "access_limit_exceeded"
 
-// report tells everybody who wants to know, and returns the limit that refuses: one
-// that a captcha does not help against, if there is one. nil means that all have room.
-func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, charges []flashgate.Charge) (refusing *Limit) {
-	var exceeded any = "" // any: a string would be put into one for every request
+// report tells everybody who wants to know, and finds the limit that refuses: one that
+// a captcha does not help against, if there is one.
+func (h *Handler) report(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, d *decision) {
 	remaining := -1
-	for i := range charges {
-		l, c := h.Limits[i], &charges[i]
+	for i, l := range d.limits {
+		c := &d.charges[i]
 		if c.Verdict.Allowed {
 			if !c.Advisory && (remaining < 0 || c.Verdict.Remaining < remaining) {
 				remaining = c.Verdict.Remaining
 			}
 			continue
 		}
-		if before, _ := exceeded.(string); before == "" {
-			exceeded = l.nameValue
-		} else {
-			exceeded = before + "," + l.Name
+		if !c.Advisory && (d.refusing == nil || d.refusing.StepUp) {
+			d.refusing = l
 		}
-		if !c.Advisory && (refusing == nil || refusing.StepUp) {
-			refusing = l
-		}
-		app.CountExceeded(l.Name, !c.Advisory)
+		l.countExceeded(!c.Advisory)
 		if l.Escalation != nil && !c.Advisory {
 			h.escalate(l, c.Key)
 		}
 		h.emit(l, r, !c.Advisory)
 	}
-	if refusing != nil {
-		remaining = 0
-		repl.Set("http.access_limit.retry_after", strconv.FormatFloat(wait(charges).Seconds(), 'f', 3, 64))
+	if d.refusing == nil {
+		d.remaining = max(remaining, 0)
 	}
-	repl.Set("http.access_limit.remaining", strconv.Itoa(max(remaining, 0)))
-	repl.Set("http.access_limit.exceeded", exceeded)
+	d.tell(r, repl)
 	if !h.Sensitive {
-		header := w.Header()
-		values := []string{h.policy, states(h.Limits, charges, refusing != nil)}
-		add(header, "Ratelimit-Policy", values[0:1:1])
-		if values[1] != "" {
-			add(header, "Ratelimit", values[1:2:2])
-		}
+		d.setHeader(w.Header(), h.policy)
 	}
-	return refusing
 }
 
 func (h *Handler) emit(l *Limit, r *http.Request, refused bool) {

@@ -3,6 +3,7 @@ package accesslimit
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"flashgate"
@@ -19,7 +20,7 @@ func policy(ls []*Limit) string {
 		if l.DryRun {
 			continue
 		}
-		b = appendItem(b, l.Name)
+		b = appendItem(b, l.item)
 		b = appendParameter(b, 'q', int64(l.rate().AtOnce()))
 		b = appendParameter(b, 'w', seconds(time.Duration(l.Window)))
 	}
@@ -36,7 +37,7 @@ func states(ls []*Limit, charges []flashgate.Charge, refused bool) string {
 		if l.DryRun || refused && v.Allowed {
 			continue
 		}
-		b = appendItem(b, l.Name)
+		b = appendItem(b, l.item)
 		b = appendParameter(b, 'r', int64(v.Remaining))
 		after := v.Reset
 		if !v.Allowed {
@@ -56,18 +57,17 @@ func add(h http.Header, name string, value []string) {
 	h[name] = value
 }
 
-func appendItem(b []byte, name string) []byte {
+// item is a name as a string of RFC 9651, section 3.3.3.
+func item(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// appendItem adds one to a list.
+func appendItem(b []byte, item string) []byte {
 	if len(b) > 0 {
 		b = append(b, ", "...)
 	}
-	b = append(b, '"')
-	for i := range len(name) {
-		if name[i] == '"' || name[i] == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, name[i])
-	}
-	return append(b, '"')
+	return append(b, item...)
 }
 
 func appendParameter(b []byte, name byte, value int64) []byte {

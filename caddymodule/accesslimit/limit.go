@@ -1,9 +1,11 @@
 package accesslimit
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -77,9 +79,10 @@ type Limit struct {
 	// Bans whoever is refused too often.
 	Escalation *Escalation `json:"ban,omitempty"`
 
-	prefix    string   // of the keys
-	nameValue any      // Name
-	places    []string // for each of By the name of its placeholder, if it is nothing else
+	prefix   string      // of the keys
+	item     string      // the name in headers
+	places   []string    // for each of By the name of its placeholder, if it is nothing else
+	exceeded app.Counter // of requests past the limit that are what they usually are
 }
 
 // Escalation bans a client of a limit that was refused so often in so long. Refusals are
@@ -125,6 +128,9 @@ func (l *Limit) Validate() error {
 	if err := validCost(l.Cost); l.Cost != "" && err != nil {
 		return err
 	}
+	if n, _ := strconv.Atoi(l.Cost); n > l.rate().AtOnce() {
+		return fmt.Errorf("cost %d: at most %d may pass at once, so nothing ever would", n, l.rate().AtOnce())
+	}
 	if l.Escalation != nil {
 		if err := l.Escalation.Validate(); err != nil {
 			return err
@@ -156,7 +162,8 @@ func (l *Limit) setDefaults() {
 	if l.IPv6Prefix == 0 {
 		l.IPv6Prefix = 64
 	}
-	l.prefix, l.nameValue = app.LimitKey(l.Name, ""), l.Name
+	l.prefix, l.item = app.LimitKey(l.Name, ""), item(l.Name)
+	l.exceeded = app.ExceededCounter(l.Name, !l.DryRun)
 	l.places = make([]string, len(l.By))
 	for i, by := range l.By {
 		l.places[i] = placeholder(by)
@@ -166,6 +173,16 @@ func (l *Limit) setDefaults() {
 // charge is what a request takes from the limit.
 func (l *Limit) charge(r *http.Request, repl *caddy.Replacer) flashgate.Charge {
 	return flashgate.Charge{Key: l.key(r, repl), Rate: l.rate(), Cost: l.cost(repl), Advisory: l.DryRun, Lease: l.Lease}
+}
+
+// countExceeded counts a request past the limit. Past the limit nobody is let pass but in a
+// dry run, or by a captcha.
+func (l *Limit) countExceeded(refused bool) {
+	if refused == !l.DryRun {
+		l.exceeded.Inc()
+	} else {
+		app.ExceededCounter(l.Name, refused).Inc()
+	}
 }
 
 func validCost(cost string) error {
@@ -181,10 +198,10 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 		return 1
 	}
 	n, err := strconv.Atoi(repl.ReplaceAll(l.Cost, ""))
-	if err != nil || n < 1 {
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
 		return 1
 	}
-	return min(n, maxCost)
+	return min(n, maxCost) // what is out of range is the largest number there is
 }
 
 // key names who is counted. The kinds have prefixes, so that a user who is called
@@ -193,10 +210,12 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
 	if len(l.By) == 1 {
 		kind, who := l.part(0, r, repl)
+		if len(who) > app.MaxClient/2 {
+			return app.LimitKey(l.Name, kind+who)
+		}
 		return l.prefix + kind + who
 	}
 	var b strings.Builder
-	b.WriteString(l.prefix)
 	for i := range l.By {
 		kind, who := l.part(i, r, repl)
 		b.WriteString(strconv.Itoa(len(kind) + len(who)))
@@ -204,7 +223,7 @@ func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
 		b.WriteString(kind)
 		b.WriteString(who)
 	}
-	return b.String()
+	return app.LimitKey(l.Name, b.String())
 }
 
 // part is what the i-th of By says of a request.
@@ -218,7 +237,9 @@ func (l *Limit) part(i int, r *http.Request, repl *caddy.Replacer) (kind, who st
 	case by == bySession:
 		who, _ = repl.GetString("http.auth.user.session")
 	case l.places[i] != "":
-		who, _ = repl.GetString(l.places[i])
+		if !repeated(r, l.places[i]) {
+			who, _ = repl.GetString(l.places[i])
+		}
 	default:
 		who = repl.ReplaceAll(by, "")
 	}
@@ -259,6 +280,10 @@ func (l *Limit) address(r *http.Request) string {
 	return p.String()
 }
 
+// segment is a placeholder without a dot in its name, which Caddy does not have: who wrote
+// it has taken a path for a pattern.
+var segment = regexp.MustCompile(`\{[^.{}]+\}`)
+
 func isPlaceholder(s string) bool {
 	open := strings.IndexByte(s, '{')
 	return open >= 0 && strings.IndexByte(s[open:], '}') >= 2
@@ -271,6 +296,9 @@ func validBy(by string) error {
 	}
 	if !isPlaceholder(by) {
 		return fmt.Errorf("by %s: use user, session, address, all, header <name>, cookie <name>, query <name> or a placeholder such as {http.request.header.X-Key}", by)
+	}
+	if name := segment.FindString(by); name != "" {
+		return fmt.Errorf("by %s: there is no placeholder %s; a segment of the path is {path.0}, {path.1} and so on", by, name)
 	}
 	return nil
 }

@@ -1,14 +1,11 @@
 package accesslimit
 
 import (
-	"context"
 	"net/http"
 	"time"
 
 	"flashgate"
 	"flashgate/caddymodule/app"
-
-	"go.uber.org/zap"
 )
 
 // What the lists of the configuration say of a request.
@@ -63,11 +60,5 @@ func (h *Handler) escalate(l *Limit, key string) {
 	}
 	h.local.Reset(charges[0].Key)
 	m := flashgate.Mark{Key: key, Ban: true, Until: time.Now().Add(time.Duration(l.Escalation.For)), Reason: "refused too often by " + l.Name}
-	go func() { // the visitor does not wait for it
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		if err := h.app.SetMark(ctx, m); err != nil {
-			h.ctx.Logger().Warn("a ban could not be written; the next refusals try again", zap.String("limit", l.Name), zap.Error(err))
-		}
-	}()
+	h.app.Escalate(m)
 }

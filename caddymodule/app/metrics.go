@@ -37,9 +37,13 @@ var exceeded = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help:      "Requests past a limit, by its name; refused false: a dry run, or a captcha was solved.",
 }, []string{"limit", "refused"})
 
-// CountExceeded counts a request past a limit. Names are the configuration's.
-func CountExceeded(limit string, refused bool) {
-	exceeded.WithLabelValues(limit, strconv.FormatBool(refused)).Inc()
+// A Counter counts one more. Who counts with every request asks for it once, as to find it
+// costs more than to count.
+type Counter interface{ Inc() }
+
+// ExceededCounter counts requests past a limit. Names are the configuration's.
+func ExceededCounter(limit string, refused bool) Counter {
+	return exceeded.WithLabelValues(limit, strconv.FormatBool(refused))
 }
 
 func registerMetrics(r *prometheus.Registry) error {
@@ -57,8 +61,11 @@ func ObserveBatch(reservations int) { batches.Observe(float64(reservations)) }
 
 // CountDecision counts one decision of a directive in flashgate_decisions_total.
 // Both labels come from the program, never from a request: their number is bounded.
-func CountDecision(directive, result string) {
-	decisions.WithLabelValues(directive, result).Inc()
+func CountDecision(directive, result string) { DecisionCounter(directive, result).Inc() }
+
+// DecisionCounter is what CountDecision counts with.
+func DecisionCounter(directive, result string) Counter {
+	return decisions.WithLabelValues(directive, result)
 }
 
 // ExpectDecisions makes the series of results that somebody watches before there is any:

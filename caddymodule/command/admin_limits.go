@@ -18,7 +18,7 @@ import (
 // limitTarget names a client of a limit, and what to do with it.
 type limitTarget struct {
 	Limit  string `json:"limit"`
-	Client string `json:"client"` // "address 192.0.2.1", "key u1", "all"
+	Client string `json:"client"` // "address 192.0.2.1", "key u1", "all"; parts as "6:key u17:key abc"
 	For    string `json:"for,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
@@ -31,16 +31,13 @@ func readLimit(a *app.App, r *http.Request) (limitTarget, flashgate.Rate, error)
 	if err != nil {
 		return t, flashgate.Rate{}, err
 	}
-	if t.Client != "all" && !strings.HasPrefix(t.Client, "address ") && !strings.HasPrefix(t.Client, "key ") {
-		// What several keys make together begins with a length.
-		if head, _, ok := strings.Cut(t.Client, ":"); !ok || strings.Trim(head, "0123456789") != "" {
-			return t, flashgate.Rate{}, badRequest(fmt.Errorf(`client %q: write "address 192.0.2.1" (IPv6: "address 2001:db8::/64"), "key <user or other key>" or "all"`, t.Client))
-		}
-	}
 	limits := a.Limits()
 	i := slices.IndexFunc(limits, func(l app.NamedLimit) bool { return l.Name == t.Limit })
 	if i < 0 {
 		return t, flashgate.Rate{}, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("there is no limit %q; GET /flashgate/limits lists them", t.Limit)}
+	}
+	if t.Client, err = clientOf(limits[i], t.Client); err != nil {
+		return t, flashgate.Rate{}, badRequest(err)
 	}
 	return t, limits[i].Rate, nil
 }

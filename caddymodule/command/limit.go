@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -13,20 +14,22 @@ import (
 func limit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "limit", Short: "Works on access limits",
-		Long: `LIMIT is a limit's name, as list shows it. CLIENT is who is counted: "address 192.0.2.1",
-"address 2001:db8::/64", "key u1" for a user or another key, or "all". Quote both.`,
+		Long: `LIMIT is a limit's name, as list shows it. CLIENT is who is counted: "address 192.0.2.1" (of a
+limit with a prefix any address of the network, or the network: "address 2001:db8::/64"), "key u1"
+for a user or another key, or "all". Of a limit with several keys name one CLIENT for each, in their
+order. Quote all of them.`,
 	}
 	post := func(use, short, path string) *cobra.Command {
 		return &cobra.Command{
-			Use: use + " LIMIT CLIENT", Short: short, Args: cobra.ExactArgs(2),
+			Use: use + " LIMIT CLIENT...", Short: short, Args: cobra.MinimumNArgs(2),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return ask(cmd, http.MethodPost, "/flashgate/limits/"+path, limitTarget{Limit: args[0], Client: args[1]}, nil)
+				return ask(cmd, http.MethodPost, "/flashgate/limits/"+path, targetOf(args), nil)
 			},
 		}
 	}
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "Lists the limits, and who is banned or let pass", Args: cobra.NoArgs, RunE: list},
-		&cobra.Command{Use: "inspect LIMIT CLIENT", Short: "Shows what a request would be told now; costs nothing", Args: cobra.ExactArgs(2), RunE: inspect},
+		&cobra.Command{Use: "inspect LIMIT CLIENT...", Short: "Shows what a request would be told now; costs nothing", Args: cobra.MinimumNArgs(2), RunE: inspect},
 		post("reset", "Forgets what was counted", "reset"),
 		marking("ban", "Refuses every request", "ban"),
 		marking("allow", "Lets every request pass, uncounted", "allow"),
@@ -36,18 +39,25 @@ func limit() *cobra.Command {
 }
 
 func marking(use, short, path string) *cobra.Command {
-	var hold time.Duration
-	var reason string
+	var hold, reason string
 	cmd := &cobra.Command{
-		Use: use + " LIMIT CLIENT", Short: short + ", on all gateways", Args: cobra.ExactArgs(2),
+		Use: use + " LIMIT CLIENT...", Short: short + ", on all gateways", Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body := limitTarget{Limit: args[0], Client: args[1], For: hold.String(), Reason: reason}
+			body := targetOf(args)
+			body.For, body.Reason = hold, reason
 			return ask(cmd, http.MethodPost, "/flashgate/limits/"+path, body, nil)
 		},
 	}
-	cmd.Flags().DurationVar(&hold, "for", time.Hour, "how long")
+	cmd.Flags().StringVar(&hold, "for", "1h", "how long, such as 10m or 30d, at most 366d")
 	cmd.Flags().StringVar(&reason, "reason", "", "for whoever lists them later")
 	return cmd
+}
+
+func targetOf(args []string) limitTarget {
+	if len(args) == 2 {
+		return limitTarget{Limit: args[0], Client: args[1]}
+	}
+	return limitTarget{Limit: args[0], Client: join(args[1:])}
 }
 
 func list(cmd *cobra.Command, _ []string) error {
@@ -64,7 +74,7 @@ func list(cmd *cobra.Command, _ []string) error {
 		if m.Ban {
 			what = "banned"
 		}
-		fmt.Fprintf(out, "%s\t%s until %s\t%s\n", m.Key, what, m.Until.UTC().Format(time.RFC3339), m.Reason)
+		fmt.Fprintf(out, "%s\t%s until %s\t%s\n", named(m.Key, l.Limits), what, m.Until.UTC().Format(time.RFC3339), strconv.QuoteToASCII(m.Reason))
 	}
 	return out.Flush()
 }
@@ -82,7 +92,7 @@ func inspect(cmd *cobra.Command, args []string) error {
 		if v.Mark.Ban {
 			what = "banned"
 		}
-		fmt.Fprintf(out, "mark\t%s until %s\t%s\n", what, v.Mark.Until.UTC().Format(time.RFC3339), v.Mark.Reason)
+		fmt.Fprintf(out, "mark\t%s until %s\t%s\n", what, v.Mark.Until.UTC().Format(time.RFC3339), strconv.QuoteToASCII(v.Mark.Reason))
 	}
 	return out.Flush()
 }

@@ -60,7 +60,7 @@ func TestLimitCommands(t *testing.T) {
 	if a := c.Do("GET", "/x"); a.Status != 429 || a.Header.Get("Retry-After") == "" || len(a.Header.Get("Retry-After")) < 3 {
 		t.Errorf("banned: %+v", a)
 	}
-	if out := must("list"); !strings.Contains(out, "access/buy/"+me+"  banned until ") || !strings.Contains(out, "a bot") {
+	if out := must("list"); !strings.Contains(out, `"buy" "`+me+`"  banned until `) || !strings.Contains(out, `"a bot"`) {
 		t.Errorf("list:\n%s", out)
 	}
 	if out := must("inspect", "buy", me); !strings.Contains(out, "banned until") || !strings.Contains(out, "allowed      false") {
@@ -105,13 +105,14 @@ func TestLimitRoutes(t *testing.T) {
 		{"GET", "/flashgate/limits", "", 200},
 		{"POST", "/flashgate/limits", "", 405},
 		{"GET", "/flashgate/limits/reset", "", 405},
-		{"POST", "/flashgate/limits/reset", `{"limit":"buy","client":"all"}`, 204},
-		{"POST", "/flashgate/limits/reset", `{"limit":"buy","client":"3:abc4:defg"}`, 204},
+		{"POST", "/flashgate/limits/reset", `{"limit":"buy","client":"address 192.0.2.1"}`, 204},
+		{"POST", "/flashgate/limits/reset", `{"limit":"buy","client":"all"}`, 400},
+		{"POST", "/flashgate/limits/reset", `{"limit":"buy","client":"3:abc4:defg"}`, 400},
 		{"POST", "/flashgate/limits/reset", `{"limit":"buy"}`, 400},
 		{"POST", "/flashgate/limits/reset", `{"limit":"none","client":"all"}`, 404},
 		{"POST", "/flashgate/limits/reset", `{"key":"x"}`, 400},
-		{"POST", "/flashgate/limits/ban", `{"limit":"buy","client":"all"}`, 400},
-		{"POST", "/flashgate/limits/ban", `{"limit":"buy","client":"all","for":"1m","reason":"` + strings.Repeat("x", 2000) + `"}`, 400},
+		{"POST", "/flashgate/limits/ban", `{"limit":"buy","client":"address 192.0.2.1"}`, 400},
+		{"POST", "/flashgate/limits/ban", `{"limit":"buy","client":"address 192.0.2.1","for":"1m","reason":"` + strings.Repeat("x", 2000) + `"}`, 400},
 	} {
 		if status, body := admin(t, g, x.method, x.path, x.body); status != x.status {
 			t.Errorf("%s %s %s: %d %s, want %d", x.method, x.path, x.body, status, body, x.status)

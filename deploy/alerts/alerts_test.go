@@ -167,7 +167,7 @@ func TestFigures(t *testing.T) {
 				if !strings.Contains(r.labels, "`"+l.GetName()+"`") {
 					t.Errorf("%s has the label %s, the page says %q", name, l.GetName(), r.labels)
 				}
-				if v := l.GetValue(); v != "" && !strings.Contains(text, "`"+v+"`") && !inRange(v) {
+				if v := l.GetValue(); v != "" && !named[l.GetName()] && !strings.Contains(text, "`"+v+"`") && !inRange(v) {
 					t.Errorf("%s has %s=%q, which the page does not list", name, l.GetName(), v)
 				}
 			}
@@ -187,6 +187,9 @@ func TestFigures(t *testing.T) {
 		}
 	}
 }
+
+// named are labels whose values are names that the operator has given.
+var named = map[string]bool{"limit": true}
 
 // inRange: the page writes the queues as `orders.0` … `orders.7`.
 func inRange(v string) bool { return regexp.MustCompile(`^orders\.[1-6]$`).MatchString(v) }

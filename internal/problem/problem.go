@@ -47,13 +47,15 @@ func New(err error) Document {
 // delta seconds rounded up (RFC 9110, section 10.2.3), and the order's Location
 // where the outcome is unknown.
 func SetHeader(h http.Header, err error) {
-	h.Set("Cache-Control", "no-store")
+	values := &[2]string{"no-store"}
+	h["Cache-Control"] = values[0:1:1]
 	e, ok := errors.AsType[*flashgate.Error](err)
 	if !ok {
 		return
 	}
 	if e.RetryAfter > 0 {
-		h.Set("Retry-After", RetryAfter(e.RetryAfter))
+		values[1] = RetryAfter(e.RetryAfter)
+		h["Retry-After"] = values[1:2:2]
 	}
 	if e.Code == flashgate.CodeUnknownOutcome && e.Order != "" && h.Get("Location") == "" {
 		h.Set("Location", "/api/orders/"+string(e.Order))
@@ -70,13 +72,13 @@ func RetryAfter(d time.Duration) string {
 func Write(w http.ResponseWriter, err error) {
 	doc := New(err)
 	h := w.Header()
-	h.Del("Content-Length")
-	h.Del("Content-Encoding")
-	h.Del("Etag")
-	h.Del("Last-Modified")
+	delete(h, "Content-Length")
+	delete(h, "Content-Encoding")
+	delete(h, "Etag")
+	delete(h, "Last-Modified")
 	SetHeader(h, err)
-	h.Set("Content-Type", ContentType)
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := &[2]string{ContentType, "nosniff"}
+	h["Content-Type"], h["X-Content-Type-Options"] = values[0:1:1], values[1:2:2]
 	w.WriteHeader(doc.Status)
 	body := bodies.Get().(*[]byte)
 	*body = append(doc.appendJSON((*body)[:0]), '\n')

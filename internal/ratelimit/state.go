@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"math"
 	"time"
 
 	"flashgate"
@@ -13,8 +14,11 @@ type State struct {
 	last     int64  // when something passed last; of a sliding window only
 	current  int32  // units in the current window
 	previous int32  // units in the one before; of a token bucket, the fraction of start
-	form     uint64 // algorithm and window: another one starts anew
+	form     uint64 // algorithm and window: another one starts anew; and usedUp
 }
+
+// usedUp is the bit of form that says that what passed last took all there was.
+const usedUp = 1 << 63
 
 // form tells counters apart that do not go on from each other. The zero state has the
 // form of no rate.
@@ -32,22 +36,30 @@ func form(r flashgate.Rate) uint64 {
 // Take charges units at the moment now, if there is room for them. A refused charge
 // returns the state as it was. The rate must be valid.
 func (s State) Take(r flashgate.Rate, units int, now int64) (State, flashgate.Verdict) {
-	if f := form(r); s.form != f {
+	if f := form(r); s.form&^usedUp != f {
 		s = State{form: f}
 	}
+	var v flashgate.Verdict
 	switch r.Algorithm {
 	case flashgate.FixedWindow:
-		return s.takeFixed(r, units, now)
+		s, v = s.takeFixed(r, units, now)
 	case flashgate.TokenBucket:
-		return s.takeBucket(r, units, now)
+		s, v = s.takeBucket(r, units, now)
 	default:
-		return s.takeSliding(r, units, now)
+		s, v = s.takeSliding(r, units, now)
 	}
+	if v.Allowed {
+		s.form &^= usedUp
+		if v.Remaining == 0 {
+			s.form |= usedUp
+		}
+	}
+	return s, v
 }
 
 // Ends is when the state counts for nothing any more.
 func (s State) Ends() int64 {
-	window := int64(s.form >> 2)
+	window := int64(s.form &^ usedUp >> 2)
 	switch s.form & 3 {
 	case 1:
 		return s.last + window
@@ -58,13 +70,18 @@ func (s State) Ends() int64 {
 	}
 }
 
-// weight is what would be lost if the state were forgotten: how much of it is in use.
-// It compares states of one key space roughly: units, or for a token bucket milliseconds.
+// weight is what would be lost if the state were forgotten. Most is a limit that is used
+// up, however small: the key would pass again. Else it compares roughly how much is in
+// use: units, or for a token bucket milliseconds.
 func (s State) weight(now int64) int64 {
-	if s.form&3 == 3 {
+	switch {
+	case s.form&usedUp != 0:
+		return math.MaxInt64
+	case s.form&3 == 3:
 		return max(0, (s.start-now)/int64(time.Millisecond))
+	default:
+		return int64(s.current) + int64(s.previous)
 	}
-	return int64(s.current) + int64(s.previous)
 }
 
 // never is the wait for a charge that is larger than what can pass at once: it passes

@@ -31,9 +31,10 @@ const MinKeys = shards * placesIn
 // nobody outside can look for such a pair.
 //
 // At the bound a new key takes one of the sixteen places that its hash allows: of a counter
-// that is over, else of the one of whose limit the least is in use, and of these the one
-// that ends first. So a flood of new keys pushes out itself: a key that has used up its
-// limit stays refused until it may pass, and one that asks often stays counted.
+// that is over, else of the one of which the least is in use, and of these the one that
+// ends first. One that is used up is the last to go. So a flood of new keys pushes out
+// itself: a key that is refused stays so until it may pass, unless as many others are used
+// up, and one that asks often stays counted.
 type Table struct {
 	seed   maphash.Seed
 	most   int // buckets of a shard

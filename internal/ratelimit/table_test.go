@@ -123,6 +123,38 @@ func TestKeyFlood(t *testing.T) {
 	}
 }
 
+// Keys of a large limit, of which each has used more units than the small limit of a key
+// that is refused has: one that is used up is the last to be forgotten.
+func TestFloodOfLargeLimits(t *testing.T) {
+	t.Parallel()
+	for name, large := range map[string]flashgate.Rate{
+		"sliding window": {Limit: 1000, Window: time.Minute},
+		"fixed window":   {Algorithm: flashgate.FixedWindow, Limit: 1000, Window: time.Hour},
+		"token bucket":   {Algorithm: flashgate.TokenBucket, Limit: 1000, Window: 24 * time.Hour, Burst: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const bound = ratelimit.MinKeys
+			table := ratelimit.NewTable(bound)
+			for range 3 {
+				for i := range 100 {
+					charge(table, fmt.Sprint("refused ", i), minute, start)
+				}
+			}
+			for i := range 5 * bound {
+				for range 4 {
+					charge(table, fmt.Sprint("flood ", i), large, start)
+				}
+			}
+			for i := range 100 {
+				if charge(table, fmt.Sprint("refused ", i), minute, start).Allowed {
+					t.Fatalf("refused key %d passes", i)
+				}
+			}
+		})
+	}
+}
+
 // At a million keys a key costs at most 200 bytes.
 func TestBytesOfAKey(t *testing.T) {
 	table := ratelimit.NewTable(1 << 22)
