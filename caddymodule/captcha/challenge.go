@@ -48,7 +48,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope string
 
 // draw waits for its turn: a picture costs a millisecond of a core, and a flood of
 // them must leave the cores to the sale.
-func (h *Handler) draw(ctx context.Context, draw func() (challenge.Challenge, error)) (challenge.Challenge, error) {
+func (h *Handler) draw(ctx context.Context, draw func(challenge.Seed) (challenge.Challenge, error)) (challenge.Challenge, error) {
 	ctx, cancel := context.WithTimeout(ctx, drawingPatience)
 	defer cancel()
 	select {
@@ -58,7 +58,7 @@ func (h *Handler) draw(ctx context.Context, draw func() (challenge.Challenge, er
 		return challenge.Challenge{}, &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Message: "Too many captchas are being drawn. Try again.",
 			RetryAfter: time.Second, Err: context.Cause(ctx)}
 	}
-	c, err := draw()
+	c, err := draw(challenge.NewSeed())
 	if err != nil {
 		return c, &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
 	}
