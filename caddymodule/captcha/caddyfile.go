@@ -27,11 +27,12 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 
 // UnmarshalCaddyfile reads the directive. Syntax:
 //
-//	captcha [<matcher>] [<kind>] {           # kind: math (the default)
+//	captcha [<matcher>] [<kind>] {           # kind: math (the default) or digits
 //	    serve        GET <pattern>           # where a challenge is fetched
 //	    verify       <method> <pattern>      # what needs its answer
 //	    ttl          <duration>              # default 2m
-//	    max_drawing  <number>                # default: two for each core
+//	    pool         <size> [<percent>] | off  # drawn ahead, with so much of a core; default 16MiB 25%
+//	    max_drawing  <number>                # when the pool is empty; default: one for every two cores
 //	    loadtest_key {env.<name>}            # default: off
 //	    errors       caddy                   # default: problem documents
 //	}
@@ -64,6 +65,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.TTL = caddy.Duration(ttl)
 			return err
 		}},
+		app.Option{Name: "pool", Parse: func() error { return h.parsePool(d) }},
 		app.Option{Name: "max_drawing", Parse: func() error { return h.parseMaxDrawing(d) }},
 		app.Option{Name: "loadtest_key", Parse: func() error { return h.parseLoadtestKey(d) }},
 		app.Option{Name: "errors", Parse: func() (err error) {

@@ -13,6 +13,7 @@ import (
 
 	"flashgate"
 	"flashgate/caddymodule/app"
+	"flashgate/internal/challenge"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -58,8 +59,12 @@ type Handler struct {
 	// How long an answer counts: 5s to 1h. Default: 2m.
 	TTL caddy.Duration `json:"ttl,omitempty"`
 
-	// How many challenges are drawn at once: 1 to 1024. More wait for up to two
-	// seconds, then they are answered 503 `unavailable`. Default: two for each core.
+	// Challenges that are drawn ahead. Default: 16 MiB, with a quarter of a core.
+	Pool *Pool `json:"pool,omitempty"`
+
+	// How many challenges are drawn at once when the pool is empty: 1 to 1024. 64 times as
+	// many wait, at most two seconds; more are answered 503 `unavailable` at once.
+	// Default: one for every two cores.
 	MaxDrawing int `json:"max_drawing,omitempty"`
 
 	// Whoever fetches a challenge with this in the header Flashgate-Loadtest is told
@@ -73,9 +78,9 @@ type Handler struct {
 
 	app         *app.App
 	logger      *zap.Logger
-	kind        Kind
+	pool        *challenge.Pool
+	poolKey     string   // among pools; empty when the pool is not ours to let go
 	names       []string // of the segments that an answer is bound to
-	drawing     chan struct{}
 	loadtest    bool
 	loadtestSum [sha256.Size]byte // compared in place of the key: same length, same time
 }
@@ -95,23 +100,27 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		h.TTL = caddy.Duration(defaultTTL)
 	}
 	if h.MaxDrawing == 0 {
-		h.MaxDrawing = 2 * runtime.GOMAXPROCS(0)
+		h.MaxDrawing = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	h.drawing = make(chan struct{}, h.MaxDrawing)
 	h.names = slices.Sorted(slices.Values(h.Serve.Names()))
 	if len(h.KindRaw) == 0 {
 		return errors.New("captcha needs a kind, such as math")
 	}
+	made := string(h.KindRaw) // which loading wipes
 	kind, err := ctx.LoadModule(h, "KindRaw")
 	if err != nil {
 		return err
 	}
-	h.kind = kind.(Kind)
 	if err := h.provisionLoadtest(); err != nil {
 		return err
 	}
-	h.app, err = app.Get(ctx)
-	return err
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if h.app, err = app.Get(ctx); err != nil {
+		return err
+	}
+	return h.provisionPool(kind.(Kind), made)
 }
 
 func (h *Handler) provisionLoadtest() error {
@@ -145,6 +154,11 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("ttl must be between %s and %s", minTTL, maxTTL)
 	case h.MaxDrawing < 0 || h.MaxDrawing > maxDrawing:
 		return fmt.Errorf("max_drawing must be between 1 and %d", maxDrawing)
+	}
+	if h.Pool != nil {
+		if err := h.Pool.Validate(); err != nil {
+			return err
+		}
 	}
 	return h.Errors.Validate()
 }

@@ -32,11 +32,11 @@ func (h *Handler) verify(r *http.Request, scope string) error {
 	if visitor == "" {
 		return wrong // never asked for one
 	}
-	answer, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
+	value, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
 	if err != nil {
 		return err
 	}
-	if !ok || !challenge.Equal(string(answer), given) {
+	if !ok || !challenge.Equal(recall(value), given) {
 		return wrong
 	}
 	return nil

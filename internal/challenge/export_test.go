@@ -25,3 +25,9 @@ func DrawDigits(rng *rand.Rand) string { return drawDigits(rng) }
 
 // HasGlyph reports whether a character can be drawn.
 func HasGlyph(r rune) bool { return len(glyphs[r]) > 0 }
+
+// Room reports whether a pool is not full yet.
+func (p *Pool) Room() bool {
+	_, ok := p.wanted()
+	return ok
+}
