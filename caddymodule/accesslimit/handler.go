@@ -113,7 +113,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	for _, l := range h.Limits {
 		l.setDefaults()
-		h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate()})
+		h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate(), Key: func(r *http.Request) string {
+			return l.key(r, r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
+		}})
 	}
 	return nil
 }

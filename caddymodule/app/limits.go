@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net/http"
 	"slices"
 
 	"flashgate"
@@ -10,6 +11,7 @@ import (
 type NamedLimit struct {
 	Name string
 	Rate flashgate.Rate
+	Key  func(*http.Request) string // of whoever sent a request; nil for what is not counted by request
 }
 
 // AddLimit is called while provisioning.
@@ -19,6 +21,17 @@ func (a *App) AddLimit(l NamedLimit) {
 	if !slices.ContainsFunc(a.limits, func(o NamedLimit) bool { return o.Name == l.Name }) {
 		a.limits = append(a.limits, l)
 	}
+}
+
+// Limit finds a limit of the configuration.
+func (a *App) Limit(name string) (NamedLimit, bool) {
+	a.limitsMu.Lock()
+	defer a.limitsMu.Unlock()
+	i := slices.IndexFunc(a.limits, func(l NamedLimit) bool { return l.Name == name })
+	if i < 0 {
+		return NamedLimit{}, false
+	}
+	return a.limits[i], true
 }
 
 // Limits are those of the configuration.

@@ -31,6 +31,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    serve        GET <pattern>           # where a challenge is fetched
 //	    verify       <method> <pattern>      # what needs its answer
 //	    ttl          <duration>              # default 2m
+//	    failures     <by visitor> <by address> <window>  # wrong answers; default 30 300 10m
+//	    penalty      <limit> [<units>]       # what a wrong answer takes from a limit of access_limit
+//	    pass         <duration>              # who solved one passes limits that say step_up
 //	    pool         <size> [<percent>] | off  # drawn ahead, with so much of a core; default 16MiB 25%
 //	    max_drawing  <number>                # when the pool is empty; default: one for every two cores
 //	    loadtest_key {env.<name>}            # default: off
@@ -63,6 +66,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		app.Option{Name: "ttl", Parse: func() error {
 			ttl, err := app.ParseDuration(d, minTTL, maxTTL)
 			h.TTL = caddy.Duration(ttl)
+			return err
+		}},
+		app.Option{Name: "failures", Parse: func() error { return h.parseFailures(d) }},
+		app.Option{Name: "penalty", Parse: func() error { return h.parsePenalty(d) }},
+		app.Option{Name: "pass", Parse: func() error {
+			pass, err := app.ParseDuration(d, minPass, maxPass)
+			h.Pass = caddy.Duration(pass)
 			return err
 		}},
 		app.Option{Name: "pool", Parse: func() error { return h.parsePool(d) }},

@@ -32,6 +32,8 @@ const (
 	defaultTTL = 2 * time.Minute
 	minTTL     = 5 * time.Second
 	maxTTL     = time.Hour
+	minPass    = time.Second
+	maxPass    = 24 * time.Hour
 	maxDrawing = 1024
 	minKey     = 8 // bytes of a load-test key
 )
@@ -59,6 +61,18 @@ type Handler struct {
 	// How long an answer counts: 5s to 1h. Default: 2m.
 	TTL caddy.Duration `json:"ttl,omitempty"`
 
+	// How often one may be wrong; then 429 `rate_limited`.
+	// Default: 30 times by a visitor, 300 by an address, in 10m.
+	Failures *Failures `json:"failures,omitempty"`
+
+	// A limit of access_limit that a wrong answer takes from. Default: none.
+	Penalty *Penalty `json:"penalty,omitempty"`
+
+	// How long whoever has solved one may pass limits of access_limit that say step_up: 1s
+	// to 24h. It is kept in a signed cookie, bound to the session, or without one to the
+	// network of the address. Default: not at all.
+	Pass caddy.Duration `json:"pass,omitempty"`
+
 	// Challenges that are drawn ahead. Default: 16 MiB, with a quarter of a core.
 	Pool *Pool `json:"pool,omitempty"`
 
@@ -78,6 +92,8 @@ type Handler struct {
 
 	app         *app.App
 	logger      *zap.Logger
+	kindName    string
+	bars        bars
 	pool        *challenge.Pool
 	poolKey     string   // among pools; empty when the pool is not ours to let go
 	names       []string // of the segments that an answer is bound to
@@ -106,6 +122,9 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if len(h.KindRaw) == 0 {
 		return errors.New("captcha needs a kind, such as math")
 	}
+	if h.Failures == nil {
+		h.Failures = &defaultFailures
+	}
 	made := string(h.KindRaw) // which loading wipes
 	kind, err := ctx.LoadModule(h, "KindRaw")
 	if err != nil {
@@ -120,7 +139,23 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if h.app, err = app.Get(ctx); err != nil {
 		return err
 	}
+	h.kindName = kind.(Kind).CaddyModule().ID.Name()
+	h.provisionLimits()
 	return h.provisionPool(kind.(Kind), made)
+}
+
+// provisionLimits tells the app what is counted here, and who has solved a captcha.
+func (h *Handler) provisionLimits() {
+	visitor, address := h.Failures.rates()
+	byVisitor, byAddress := h.Failures.names()
+	h.app.AddLimit(app.NamedLimit{Name: byVisitor, Rate: visitor})
+	h.app.AddLimit(app.NamedLimit{Name: byAddress, Rate: address})
+	if h.Pass > 0 {
+		h.app.ProvideStepUp(h.hasPass)
+	}
+	if h.Penalty != nil {
+		h.app.OnStart(h.checkPenalty)
+	}
 }
 
 func (h *Handler) provisionLoadtest() error {
@@ -155,10 +190,25 @@ func (h *Handler) Validate() error {
 	case h.MaxDrawing < 0 || h.MaxDrawing > maxDrawing:
 		return fmt.Errorf("max_drawing must be between 1 and %d", maxDrawing)
 	}
+	return h.validateParts()
+}
+
+func (h *Handler) validateParts() error {
 	if h.Pool != nil {
 		if err := h.Pool.Validate(); err != nil {
 			return err
 		}
+	}
+	if h.Failures != nil {
+		if err := h.Failures.Validate(); err != nil {
+			return err
+		}
+	}
+	if h.Penalty != nil && (h.Penalty.Limit == "" || h.Penalty.Units < 1 || h.Penalty.Units > maxUnits) {
+		return fmt.Errorf("a penalty needs the name of a limit and 1 to %d units", maxUnits)
+	}
+	if h.Pass != 0 && (time.Duration(h.Pass) < minPass || time.Duration(h.Pass) > maxPass) {
+		return fmt.Errorf("pass must be between %s and %s", minPass, maxPass)
 	}
 	return h.Errors.Validate()
 }
@@ -176,7 +226,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if err := h.verify(r, h.scope(h.Verify, vals)); err != nil {
 			return h.refuse(w, r, err)
 		}
+		if h.Pass > 0 {
+			if err := h.grantPass(w, r); err != nil {
+				return h.refuse(w, r, err)
+			}
+		}
 		app.CountDecision(op, "passed")
+		return next.ServeHTTP(w, r)
+	}
+	// Other spellings are closed: an origin that decodes first takes them for the same.
+	if r.Method == h.Verify.Method() && h.Verify.Like(r.URL.EscapedPath()) {
+		return h.refuse(w, r, flashgate.Errorf(flashgate.CodeCaptchaRequired, op, "Send it to the address as it is written: %s", h.Verify.Path()))
 	}
 	return next.ServeHTTP(w, r)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -129,4 +130,13 @@ func expect(t testing.TB, c *gatewaytest.Client, path, answer string, status int
 	if s, got := post(t, c, path, answer); s != status || got != code {
 		t.Errorf("POST %s with %q: %d %s, want %d %s", path, answer, s, got, status, code)
 	}
+}
+
+func mustURL(t testing.TB, c *gatewaytest.Client) *url.URL {
+	t.Helper()
+	u, err := url.Parse(c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

@@ -32,14 +32,23 @@ func (h *Handler) verify(r *http.Request, scope string) error {
 	if visitor == "" {
 		return wrong // never asked for one
 	}
+	who := h.guesser(r, visitor)
+	if err := h.barred(who); err != nil {
+		return err
+	}
 	value, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
 	if err != nil {
 		return err
 	}
-	if !ok || !challenge.Equal(recall(value), given) {
-		return wrong
+	if ok && challenge.Equal(recall(value), given) {
+		return nil
 	}
-	return nil
+	if ok {
+		if err := h.failed(r, who); err != nil {
+			return err
+		}
+	}
+	return wrong
 }
 
 // readAnswer takes the answer out of the body and leaves the body to the next
