@@ -29,6 +29,9 @@ type slowKind struct{ *challenge.Math }
 // being drawn and slowMost the most of them at once.
 const slowDrawing = 20 * time.Millisecond
 
+// slowGate holds drawings back until it is closed.
+var slowGate atomic.Pointer[chan struct{}]
+
 var slowDrawn, slowNow, slowMost atomic.Int64
 
 func (*slowKind) CaddyModule() caddy.ModuleInfo {
@@ -38,7 +41,11 @@ func (*slowKind) CaddyModule() caddy.ModuleInfo {
 func (k *slowKind) Image(seed challenge.Seed) (challenge.Challenge, error) {
 	slowMost.Store(max(slowMost.Load(), slowNow.Add(1)))
 	defer slowNow.Add(-1)
-	<-time.After(slowDrawing)
+	if gate := slowGate.Load(); gate != nil {
+		<-*gate
+	} else {
+		<-time.After(slowDrawing)
+	}
 	slowDrawn.Add(1)
 	return k.Math.Image(seed)
 }
