@@ -21,9 +21,9 @@ import (
 const drawingPatience = 2 * time.Second
 
 // challenge draws, keeps the answer, and sends the picture or the sound.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope string) error {
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope, asked string) error {
 	media := challenge.Image
-	if r.URL.Query().Get("kind") == "audio" {
+	if asked == askAudio {
 		media = challenge.Audio
 	}
 	c, err := h.draw(r.Context(), media)

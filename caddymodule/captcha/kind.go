@@ -10,9 +10,11 @@ import (
 func init() {
 	caddy.RegisterModule(&Math{})
 	caddy.RegisterModule(&Digits{})
+	caddy.RegisterModule(&PoW{})
 }
 
-// Kind is a guest module in the namespace flashgate.captcha: it draws challenges.
+// Kind is a guest module in the namespace flashgate.captcha that draws challenges. PoW is
+// in the same namespace, and draws none.
 type Kind interface {
 	caddy.Module
 	challenge.Kind

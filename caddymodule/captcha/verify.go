@@ -36,6 +36,15 @@ func (h *Handler) verify(r *http.Request, scope string) error {
 	if err := h.barred(who); err != nil {
 		return err
 	}
+	if h.pow != nil && (h.pool == nil || strings.Contains(given, ".")) {
+		switch ok, err := h.proved(r, visitor, scope, given); {
+		case err != nil:
+			return err
+		case !ok:
+			return wrong
+		}
+		return nil
+	}
 	value, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
 	if err != nil {
 		return err
