@@ -134,8 +134,8 @@ func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 // scaled a little about its middle. The turn is too small to make a × of a +; the
 // slant is to the right, since a seven that leans to the left reads as a one.
 func (p *picture) glyph(g glyph, at point) {
-	sin, cos := math.Sincos(p.between(-15, 15) * math.Pi / 180)
-	slant := p.between(-.04, .3)
+	sin, cos := math.Sincos(p.between(-12, 12) * math.Pi / 180)
+	slant := p.between(-.04, .24)
 	w, h := glyphWidth*p.between(.86, 1.1), glyphHeight*p.between(.86, 1.1)
 	radius := p.between(2.1, 2.6)
 	middle := point{at.x + glyphWidth/2, at.y + glyphHeight/2}
@@ -159,7 +159,7 @@ func (p *picture) scribble() {
 		bend := wave(0, 1, 0, p.between(7, 16), p.between(70, 190), p.between(0, 2*math.Pi))
 		middle := height * (float64(i) + .5) / noiseLines
 		line := []point{{-2, middle + p.between(-12, 12)}, {width + 2, middle + p.between(-12, 12)}}
-		over.line(line, p.between(1.1, 1.7), bend)
+		over.line(line, p.between(1, 1.5), bend)
 		p.flip(&over)
 	}
 	var dots layer
@@ -176,8 +176,8 @@ func (p *picture) scribble() {
 
 // area covers a bent band from top to bottom, or from side to side.
 func (p *picture) area(over *layer) {
-	at, broad, lean := p.between(0, width), p.between(45, 90), p.between(-1.2, 1.2)
-	amplitude, period, phase := p.between(3, 9), p.between(30, 70), p.between(0, 2*math.Pi)
+	at, broad, lean := p.between(0, width), p.between(60, 110), p.between(-.9, .9)
+	amplitude, period, phase := p.between(3, 7), p.between(40, 80), p.between(0, 2*math.Pi)
 	for y := range height {
 		fy := float64(y)
 		left := at + lean*(fy-height/2) + amplitude*math.Sin(fy*2*math.Pi/period+phase)
