@@ -102,6 +102,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
+	if alone && (h.Pool != nil || h.MaxDrawing != 0) {
+		return d.Err("pool and max_drawing belong to pictures: a proof of work draws nothing")
+	}
 	h.KindRaw = caddyconfig.JSONModuleObject(guest, "name", kind, nil)
 	if pow != nil && !alone {
 		h.AlternativeRaw = caddyconfig.JSONModuleObject(pow, "name", "pow", nil)

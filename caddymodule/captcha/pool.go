@@ -16,7 +16,7 @@ import (
 // Pool says how many challenges are drawn ahead, so that the opening second of a sale
 // draws nothing.
 type Pool struct {
-	// Memory for challenges drawn ahead: 1 MiB to 1 GiB. A picture takes about 6 kB, a
+	// Memory for challenges drawn ahead: 1 MiB to 1 GiB. A picture takes about 4 kB, a
 	// quarter is for sounds of 135 kB. 0 draws none ahead. Default: 16 MiB.
 	MaxBytes int `json:"max_bytes"`
 
