@@ -60,6 +60,24 @@ func TestStamp(t *testing.T) {
 	}
 }
 
+// FuzzOpenStamp: a stamp has one spelling.
+func FuzzOpenStamp(f *testing.F) {
+	k, err := flashgate.ParseKeyring(flashgate.NewKey())
+	if err != nil {
+		f.Fatal(err)
+	}
+	now := time.UnixMilli(1_700_000_000_000)
+	stamp := k.Stamp("pass", now.Add(time.Minute), "field")
+	f.Add(stamp)
+	f.Add(stamp + "=")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, ok := k.OpenStamp(s, "pass", now, "field"); ok != (s == stamp) {
+			t.Errorf("%q: %v", s, ok)
+		}
+	})
+}
+
 func BenchmarkOpenStamp(b *testing.B) {
 	k, err := flashgate.ParseKeyring(flashgate.NewKey())
 	if err != nil {

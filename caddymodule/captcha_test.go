@@ -35,6 +35,8 @@ SITE {
 		verify POST /path/{sale}
 		loadtest_key a-load-tester
 		failures 5 500 10m
+		alternative pow
+		bits 6 8
 		pool off
 	}
 	respond "origin"
@@ -53,6 +55,7 @@ func (v *visitor) do(t *testing.T, g *gatewaytest.Gateway, method, path, body st
 	}
 	req.Header.Set("Flashgate-Loadtest", "a-load-tester")
 	req.Header.Set("Cookie", v.cookie)
+	req.Close = true // a POST on a connection that a reload has just closed would not be repeated
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Error(err)
@@ -106,6 +109,15 @@ func TestCaptchaOnSeveralGateways(t *testing.T) {
 	for _, g := range []*gatewaytest.Gateway{a, b} {
 		if got := ann.answer(t, g, answer); got != "captcha_wrong" {
 			t.Errorf("again: %s", got)
+		}
+	}
+
+	// A proof of work as well.
+	_, _, header := ann.do(t, a, "GET", "/captcha/1?kind=pow", "")
+	proof := header.Get("Captcha-Answer")
+	for i, want := range []string{"200", "captcha_wrong", "captcha_wrong"} {
+		if got := ann.answer(t, []*gatewaytest.Gateway{b, a, b}[i], proof); got != want {
+			t.Errorf("a proof, the %d. time: %s, want %s", i+1, got, want)
 		}
 	}
 

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"flashgate"
+	"flashgate/caddymodule/app"
 	"flashgate/caddymodule/gatewaytest"
+	"flashgate/internal/challenge"
 )
 
 const (
@@ -250,7 +252,7 @@ func TestPenaltyAndStepUp(t *testing.T) {
 	var pass *http.Cookie
 	u := mustURL(t, ann)
 	for _, c := range ann.HTTP.Jar.Cookies(u) {
-		if c.Name == "captcha_pass" {
+		if c.Name == "captcha_pass_math" {
 			pass = c
 		}
 	}
@@ -261,9 +263,24 @@ func TestPenaltyAndStepUp(t *testing.T) {
 	if n := buys(thief, 20); n != 10 {
 		t.Errorf("with ann's pass mallory buys %d times, want 10", n)
 	}
-	ann.HTTP.Jar.SetCookies(u, []*http.Cookie{{Name: "captcha_pass", Value: pass.Value[1:], Path: "/"}})
+	ann.HTTP.Jar.SetCookies(u, []*http.Cookie{{Name: "captcha_pass_math", Value: pass.Value[1:], Path: "/"}})
 	if n := buys(ann, 3); n != 0 {
 		t.Errorf("with a cut pass ann buys %d times", n)
+	}
+}
+
+// What is kept of a challenge draws the same picture on any gateway: it is its seed.
+func TestTheSeedIsKept(t *testing.T) {
+	g := gatewaytest.Run(t, site(t, perSale))
+	ann := g.Login(t, "ann")
+	served := ann.Do("GET", captcha1)
+	value, ok, err := app.Live().OneTime().Take(t.Context(), "captcha/session "+string(ann.Session.Key())+`/"1"`)
+	if err != nil || !ok || len(value) < 34 || value[0] != byte(challenge.Image) {
+		t.Fatalf("%q, %v, %v", value, ok, err)
+	}
+	again, err := challenge.NewMath().Image(challenge.Seed(value[1:33]))
+	if err != nil || string(again.Body) != served.Body || again.Answer != string(value[33:]) {
+		t.Errorf("another gateway draws something else: %v", err)
 	}
 }
 

@@ -36,7 +36,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    failures     <by visitor> <by address> <window>  # wrong answers; default 30 300 10m
 //	    penalty      <limit> [<units>]       # what a wrong answer takes from a limit of access_limit
 //	    pass         <duration>              # how long who solved one passes: default 30m without serve
-//	    pool         <size> [<percent>] | off  # drawn ahead, with so much of a core; default 16MiB 25%
+//	    pool         <size> [<percent>] | off  # drawn ahead, with so much of a core; default 16MiB 10%
 //	    max_drawing  <number>                # when the pool is empty; default: one for every two cores
 //	    loadtest_key {env.<name>}            # default: off
 //	    errors       caddy                   # default: problem documents

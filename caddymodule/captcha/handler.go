@@ -86,7 +86,7 @@ type Handler struct {
 	// Default: 30m; with serve and verify, not at all.
 	Pass caddy.Duration `json:"pass,omitempty"`
 
-	// Challenges that are drawn ahead. Default: 16 MiB, with a quarter of a core.
+	// Challenges that are drawn ahead. Default: 16 MiB, with a tenth of a core.
 	Pool *Pool `json:"pool,omitempty"`
 
 	// How many challenges are drawn at once when the pool is empty: 1 to 1024. 64 times as

@@ -7,12 +7,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// The cookie of somebody who has solved a captcha. With the prefix a browser keeps it
-// only over TLS, from this very host.
-const (
-	passName    = "captcha_pass"
-	tlsPassName = "__Host-captcha_pass"
-)
+// passCookie names the cookie of somebody who has solved a captcha of this kind. With the
+// prefix a browser keeps it only over TLS, from this very host.
+func (h *Handler) passCookie(r *http.Request) string {
+	name := "captcha_pass_" + h.kindName
+	if overTLS(r) {
+		return "__Host-" + name
+	}
+	return name
+}
 
 // purpose keeps the passes of one kind of captcha from counting for another.
 func (h *Handler) purpose() string { return "captcha pass " + h.kindName }
@@ -39,11 +42,9 @@ func (h *Handler) grantPass(w http.ResponseWriter, r *http.Request) error {
 	}
 	ttl := time.Duration(h.Pass)
 	c := &http.Cookie{
-		Name: passName, Value: keys.Stamp(h.purpose(), time.Now().Add(ttl), bindings(r)[0]),
+		Name: h.passCookie(r), Value: keys.Stamp(h.purpose(), time.Now().Add(ttl), bindings(r)[0]),
 		Path: "/", MaxAge: int(ttl.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
-	if overTLS(r) {
-		c.Name, c.Secure = tlsPassName, true
+		Secure: overTLS(r),
 	}
 	http.SetCookie(w, c)
 	return nil
@@ -51,11 +52,7 @@ func (h *Handler) grantPass(w http.ResponseWriter, r *http.Request) error {
 
 // hasPass reports whether the visitor has solved a captcha lately.
 func (h *Handler) hasPass(r *http.Request) bool {
-	name := passName
-	if overTLS(r) {
-		name = tlsPassName
-	}
-	cookies := r.CookiesNamed(name)
+	cookies := r.CookiesNamed(h.passCookie(r))
 	if len(cookies) == 0 {
 		return false
 	}

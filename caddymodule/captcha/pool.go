@@ -20,7 +20,8 @@ type Pool struct {
 	// quarter is for sounds of 135 kB. 0 draws none ahead. Default: 16 MiB.
 	MaxBytes int `json:"max_bytes"`
 
-	// Percent of one core that drawing ahead may take: 1 to 100. Default: 25.
+	// Percent of one core that drawing ahead may take: 1 to 100. Default: 10:
+	// a full pool after half a minute.
 	Percent int `json:"cpu_percent,omitempty"`
 }
 
@@ -28,7 +29,7 @@ const (
 	minPoolBytes     = 1 << 20
 	maxPoolBytes     = 1 << 30
 	defaultPoolBytes = 16 << 20
-	defaultPercent   = 25
+	defaultPercent   = 10
 
 	// waitingFor is how many may wait for each that is drawn: with a millisecond a picture
 	// nobody waits long.

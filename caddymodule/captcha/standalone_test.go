@@ -143,6 +143,56 @@ func TestPassIsNotForEverybody(t *testing.T) {
 	}
 }
 
+// A pass from the page is what access_limit asks for where a limit says step_up.
+func TestPageStepsUp(t *testing.T) {
+	g := gatewaytest.Run(t, site(t, `
+	access_limit /checkout 3 1h by user {
+		name checkouts
+		step_up
+	}
+	captcha /human {
+		penalty checkouts 2
+		loadtest_key `+key+`
+		pool off
+	}`))
+	ann := g.Login(t, "ann")
+	solve(t, ann, "/human?flashgate-captcha=image")
+	expect(t, ann, "/human?flashgate-captcha=answer", "0", 403, "captcha_wrong")
+	for i, want := range []int{200, 403, 403} {
+		if a := ann.Do("GET", "/checkout"); a.Status != want {
+			t.Errorf("checkout %d: %d %s", i, a.Status, a.Body)
+		}
+	}
+	expect(t, ann, "/human?flashgate-captcha=answer", solve(t, ann, "/human?flashgate-captcha=image"), 204, "")
+	for range 5 {
+		if a := ann.Do("GET", "/checkout"); a.Status != 200 {
+			t.Errorf("after a captcha: %d %s", a.Status, a.Body)
+		}
+	}
+}
+
+// With errors caddy the site's own page says it, and the headers say where.
+func TestPageByHandleErrors(t *testing.T) {
+	g := gatewaytest.Run(t, site(t, "captcha /signup {\npool off\nerrors caddy\n}\nhandle_errors {\nrespond \"own {err.status_code}\"\n}"))
+	a := g.Client(t).Do("GET", "/signup", "Accept", html)
+	if a.Status != 403 || a.Body != "own 403" || len(a.Header.Values("Link")) != 3 {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+	}
+}
+
+// Behind a stripped prefix the page names the addresses that the visitor sees.
+func TestPageBehindAPrefix(t *testing.T) {
+	g := gatewaytest.Run(t, site(t, "handle_path /shop/* {\ncaptcha {\nloadtest_key "+key+"\npool off\n}\nrespond inside\n}"))
+	c := g.Client(t)
+	if a := c.Do("GET", "/shop/signup", "Accept", html); !strings.Contains(a.Body, `src="/shop/signup?flashgate-captcha=image"`) {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	expect(t, c, "/shop/signup?flashgate-captcha=answer", solve(t, c, "/shop/signup?flashgate-captcha=image"), 204, "")
+	if a := c.Do("GET", "/shop/signup"); a.Body != "inside" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
 // The way back stays on the site, whatever the path looks like.
 func TestNoOpenRedirect(t *testing.T) {
 	g := gatewaytest.Run(t, site(t, "captcha {\nloadtest_key "+key+"\npool off\n}"))
