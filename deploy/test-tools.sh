@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sees to it that what the tests need beside Go is there: a Chromium for the browser
-# test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, Java and
-# Maven for JMeter, wrk and nginx for the bench.
+# test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, Tesseract,
+# which tries to read the captchas, npm for axe-core, Java and Maven for JMeter, wrk and
+# nginx for the bench.
 # Installs what is missing on Debian as root; elsewhere it says what to do.
 set -eu
 
@@ -25,6 +26,8 @@ have mariadbd || missing="$missing mariadb-server"
 have spin || missing="$missing spin"
 have gcc || missing="$missing gcc libc6-dev"
 have mvn || missing="$missing maven"
+have tesseract || missing="$missing tesseract-ocr"
+have npm || missing="$missing npm"
 have java || missing="$missing default-jre-headless"
 have wrk || missing="$missing wrk"
 have nginx || missing="$missing nginx"
@@ -39,6 +42,8 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		rabbitmq-server) echo "  rabbitmq-server: RabbitMQ 3.10 or later with its Erlang, so that 'rabbitmq-server' and 'epmd' are found" >&2 ;;
 		mariadb-server) echo "  mariadb-server: MariaDB 10.6 or later, so that 'mariadbd' and 'mariadb-install-db' are found" >&2 ;;
 		spin) echo "  spin: the check of the protocol's model" >&2 ;;
+		tesseract-ocr) echo "  tesseract-ocr: tries to read the captchas; with English, so that 'tesseract' is found" >&2 ;;
+		npm) echo "  npm: fetches axe-core, which looks for what keeps people out of the captcha's page" >&2 ;;
 		gcc) echo "  gcc: Spin's checks are C programs" >&2 ;;
 		wrk | nginx) echo "  $package: the bench" >&2 ;;
 		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;

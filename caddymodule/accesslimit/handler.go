@@ -114,7 +114,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	for _, l := range h.Limits {
 		l.setDefaults()
-		if err := h.app.AddLimit(app.NamedLimit{Name: l.Name, Rate: l.rate(), By: l.By, IPv4Prefix: l.IPv4Prefix, IPv6Prefix: l.IPv6Prefix}); err != nil {
+		named := app.NamedLimit{
+			Name: l.Name, Rate: l.rate(), By: l.By, IPv4Prefix: l.IPv4Prefix, IPv6Prefix: l.IPv6Prefix,
+			Key: func(r *http.Request) string {
+				return l.key(r, r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
+			},
+		}
+		if err := h.app.AddLimit(named); err != nil {
 			return fmt.Errorf("access_limit: %w", err)
 		}
 	}

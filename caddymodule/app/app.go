@@ -60,8 +60,9 @@ type App struct {
 	queue   *shared[QueueBackend] // nil without a queue
 	state   *shared[StateBackend]
 
-	mu   sync.Mutex
-	ring *flashgate.Keyring
+	mu     sync.Mutex
+	ring   *flashgate.Keyring
+	starts []func()
 
 	stepUpMu sync.RWMutex
 	stepUps  []StepUp
@@ -139,6 +140,7 @@ func (a *App) Start() error {
 	keep(a.logger, a.stock)
 	keep(a.logger, a.queue)
 	live.push(a)
+	a.runStarts()
 	return nil
 }
 

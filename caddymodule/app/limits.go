@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"flashgate"
@@ -13,8 +14,9 @@ import (
 type NamedLimit struct {
 	Name                   string
 	Rate                   flashgate.Rate
-	By                     []string // who is counted
-	IPv4Prefix, IPv6Prefix int      // how many bits of an address count
+	By                     []string                   // who is counted
+	IPv4Prefix, IPv6Prefix int                        // how many bits of an address count
+	Key                    func(*http.Request) string // of whoever sent a request; nil for what is not counted by request
 }
 
 // AddLimit is called while provisioning. It refuses a second limit of a name that counts
@@ -34,6 +36,17 @@ func (a *App) AddLimit(l NamedLimit) error {
 		return fmt.Errorf("the limit %s is there already with another rate, %d in %v: limits of one name share their counters; give one of them another name", l.Name, before.Limit, before.Window)
 	}
 	return nil
+}
+
+// Limit finds a limit of the configuration.
+func (a *App) Limit(name string) (NamedLimit, bool) {
+	a.limitsMu.Lock()
+	defer a.limitsMu.Unlock()
+	i := slices.IndexFunc(a.limits, func(l NamedLimit) bool { return l.Name == name })
+	if i < 0 {
+		return NamedLimit{}, false
+	}
+	return a.limits[i], true
 }
 
 // Limits are those of the configuration.

@@ -2,6 +2,7 @@ package captcha
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,17 +21,17 @@ import (
 const drawingPatience = 2 * time.Second
 
 // challenge draws, keeps the answer, and sends the picture or the sound.
-func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope string) error {
-	draw := h.kind.Image
-	if r.URL.Query().Get("kind") == "audio" {
-		draw = h.kind.Audio
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope, asked string) error {
+	media := challenge.Image
+	if asked == askAudio {
+		media = challenge.Audio
 	}
-	c, err := h.draw(r.Context(), draw)
+	c, err := h.draw(r.Context(), media)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
 	key := answerKey(h.visitor(w, r), scope)
-	if err := h.app.OneTime().Put(r.Context(), key, []byte(c.Answer), time.Duration(h.TTL)); err != nil {
+	if err := h.app.OneTime().Put(r.Context(), key, remember(media, c), time.Duration(h.TTL)); err != nil {
 		return h.refuse(w, r, err)
 	}
 	app.CountDecision(op, "served")
@@ -46,23 +47,40 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, scope string
 	return nil
 }
 
-// draw waits for its turn: a picture costs a millisecond of a core, and a flood of
-// them must leave the cores to the sale.
-func (h *Handler) draw(ctx context.Context, draw func() (challenge.Challenge, error)) (challenge.Challenge, error) {
+// draw takes a challenge out of the pool. When that is empty it waits for its turn: a
+// picture costs a millisecond of a core, and a flood of them must leave the cores to the
+// sale.
+func (h *Handler) draw(ctx context.Context, media challenge.Media) (challenge.Challenge, error) {
 	ctx, cancel := context.WithTimeout(ctx, drawingPatience)
 	defer cancel()
-	select {
-	case h.drawing <- struct{}{}:
-		defer func() { <-h.drawing }()
-	case <-ctx.Done():
-		return challenge.Challenge{}, &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Message: "Too many captchas are being drawn. Try again.",
-			RetryAfter: time.Second, Err: context.Cause(ctx)}
-	}
-	c, err := draw()
-	if err != nil {
+	c, err := h.pool.Take(ctx, media)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, challenge.ErrBusy) || ctx.Err() != nil:
+		// Ordinary, and counted: not worth a line of the log for each.
+		return c, &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Message: "Too many captchas are being drawn. Try again.", RetryAfter: time.Second}
+	default:
 		return c, &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
 	}
-	return c, nil
+}
+
+// remember is what is kept of a challenge until it is answered: its seed, so that the
+// same picture could be drawn on any gateway, and the answer.
+func remember(media challenge.Media, c challenge.Challenge) []byte {
+	value := make([]byte, 0, 1+len(c.Seed)+len(c.Answer))
+	value = append(value, byte(media))
+	value = append(value, c.Seed[:]...)
+	return append(value, c.Answer...)
+}
+
+// recall is the answer in what remember made; empty, which is never right, for anything
+// else.
+func recall(value []byte) (answer string) {
+	if n := 1 + len(challenge.Seed{}); len(value) > n {
+		return string(value[n:])
+	}
+	return ""
 }
 
 // scope is what an answer is bound to beside the visitor: the named segments, by

@@ -1,7 +1,8 @@
-// Package captcha is the directive captcha: it draws challenges, keeps their answers
-// on the server, and lets through who brings the right one, once.
+// Package captcha is the directive captcha: it asks visitors to read, to listen or to let
+// their computer work, keeps the answers on the server, and lets through who brings the
+// right one, once.
 //
-// It is glue: the drawing is internal/challenge's, the one-time answers are the state
-// backend's. Caddy calls it; package caddymodule imports it. It must never import an
-// adapter.
+// It is glue: drawing, pool and proofs are internal/challenge's, one-time answers and
+// counts are the state backend's, signatures the keyring's. Caddy calls it; package
+// caddymodule imports it. It must never import an adapter.
 package captcha

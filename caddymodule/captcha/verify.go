@@ -32,14 +32,32 @@ func (h *Handler) verify(r *http.Request, scope string) error {
 	if visitor == "" {
 		return wrong // never asked for one
 	}
-	answer, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
+	who := h.guesser(r, visitor)
+	if err := h.barred(who); err != nil {
+		return err
+	}
+	if h.pow != nil && (h.pool == nil || strings.Contains(given, ".")) {
+		switch ok, err := h.proved(r, visitor, scope, given); {
+		case err != nil:
+			return err
+		case !ok:
+			return wrong
+		}
+		return nil
+	}
+	value, ok, err := h.app.OneTime().Take(r.Context(), answerKey(visitor, scope))
 	if err != nil {
 		return err
 	}
-	if !ok || !challenge.Equal(string(answer), given) {
-		return wrong
+	if ok && challenge.Equal(recall(value), given) {
+		return nil
 	}
-	return nil
+	if ok {
+		if err := h.failed(r, who); err != nil {
+			return err
+		}
+	}
+	return wrong
 }
 
 // readAnswer takes the answer out of the body and leaves the body to the next

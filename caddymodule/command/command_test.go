@@ -138,4 +138,10 @@ func TestCaptcha(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || !bytes.HasPrefix(b, []byte("\x89PNG")) {
 		t.Errorf("the file is no picture: %v", err)
 	}
+	if out, err := run(t, "captcha", "--kind", "digits", "--out", file); err != nil || !regexp.MustCompile(`the answer is \d{6}\n$`).MatchString(out) {
+		t.Errorf("digits: %v\n%s", err, out)
+	}
+	if out, err := run(t, "captcha", "--kind", "runes", "--out", file); err == nil || !strings.Contains(err.Error(), "digits or math") {
+		t.Errorf("an unknown kind: %v\n%s", err, out)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"flashgate"
@@ -87,14 +88,19 @@ func keyring(dir string) (*flashgate.Keyring, error) {
 }
 
 func captcha() *cobra.Command {
-	var file string
+	var file, kind string
 	cmd := &cobra.Command{
 		Use:   "captcha",
 		Short: "Draws a sample captcha and prints its answer",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
-			sample, err := challenge.NewMath().Image()
+			kinds := map[string]challenge.Kind{"math": challenge.NewMath(), "digits": challenge.NewDigits()}
+			k, ok := kinds[kind]
+			if !ok {
+				return fmt.Errorf("there is no kind %q: use %s", kind, strings.Join(sorted(kinds), " or "))
+			}
+			sample, err := k.Image(challenge.NewSeed())
 			if err != nil {
 				return err
 			}
@@ -106,6 +112,7 @@ func captcha() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "out", "captcha.png", "file to write")
+	cmd.Flags().StringVar(&kind, "kind", "math", "what to draw: math or digits")
 	return cmd
 }
 

@@ -63,6 +63,19 @@ func (g *Gateway) Load(text string) error {
 	return caddy.Load(cfg, true)
 }
 
+// Validate adapts a configuration and checks it, as `caddy validate` does.
+func (g *Gateway) Validate(text string) error {
+	adapted, err := Adapt(g.fill(text))
+	if err != nil {
+		return err
+	}
+	var cfg *caddy.Config
+	if err := caddy.StrictUnmarshalJSON(adapted, &cfg); err != nil {
+		return err
+	}
+	return caddy.Validate(cfg)
+}
+
 // LoadJSON loads an adapted configuration with other settings of the app, for what
 // a Caddyfile cannot say.
 func (g *Gateway) LoadJSON(adapted []byte, app map[string]any) error {
@@ -189,6 +202,9 @@ func (g *Gateway) Client(t testing.TB) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// URL is the site's address, for requests that are not sent by Do.
+func (c *Client) URL() string { return c.base }
 
 // Answer is a response that has been read.
 type Answer struct {

@@ -1,27 +1,40 @@
 package challenge
 
 import (
+	crand "crypto/rand"
 	"crypto/subtle"
 	"strings"
 	"unicode"
 )
 
+// Seed is all the chance of one challenge: the same kind makes the same challenge of
+// it in every process, so that whoever keeps the seed can draw the picture again.
+// Whoever knows it knows the answer: it stays on the server.
+type Seed [32]byte
+
+// NewSeed draws a seed from the system's chance.
+func NewSeed() (s Seed) {
+	crand.Read(s[:]) // never fails, as its documentation says
+	return s
+}
+
 // Challenge is one question: what the visitor sees or hears, and the only right
 // answer. The receiver owns Body.
 type Challenge struct {
+	Seed        Seed   // never sent to the visitor
 	Answer      string // decimal digits; never sent to the visitor
 	Body        []byte
 	ContentType string // the media type of Body
 }
 
-// Kind draws challenges. Every call gives a new one, which nobody can predict
-// from earlier ones. Both methods are safe for concurrent use. An error means that
-// no challenge was made; asking again is harmless.
+// Kind makes challenges of seeds. Both methods are safe for concurrent use. An error
+// means that no challenge was made; asking again is harmless.
 type Kind interface {
-	// Image is a challenge to look at.
-	Image() (Challenge, error)
-	// Audio is a challenge to listen to, with an answer of its own.
-	Audio() (Challenge, error)
+	// Image is a challenge to look at. The same seed gives the same bytes.
+	Image(Seed) (Challenge, error)
+	// Audio is a challenge to listen to, with an answer of its own. The same seed gives
+	// the same spoken digits; the noise around them differs from process to process.
+	Audio(Seed) (Challenge, error)
 }
 
 // maxGiven is the longest answer in bytes that Equal looks at: nobody types more.

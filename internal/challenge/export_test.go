@@ -17,8 +17,17 @@ func DrawPicture(text string, rng *rand.Rand) *image.Paletted { return drawPictu
 func DrawText(text string, rng *rand.Rand) *image.Paletted {
 	p := newPicture(rng)
 	p.write(text)
-	return p.image
+	return p.image(palette(rng))
 }
+
+// DrawDigits draws the digits of a challenge.
+func DrawDigits(rng *rand.Rand) string { return drawDigits(rng) }
 
 // HasGlyph reports whether a character can be drawn.
 func HasGlyph(r rune) bool { return len(glyphs[r]) > 0 }
+
+// Room reports whether a pool is not full yet.
+func (p *Pool) Room() bool {
+	_, ok := p.wanted()
+	return ok
+}

@@ -9,12 +9,14 @@
 // It imports the standard library only, and must never import Caddy, the domain,
 // an adapter or another engine.
 //
-// Two questions, two strictnesses:
+// Three questions, two strictnesses:
 //
 //	Match  is this exactly the request the pattern names? One spelling only, on
 //	       the escaped path, so that nothing is let in that was not meant.
 //	Under  could an origin take this path for the pattern's parent or for
 //	       something below it? Every spelling, so that nothing slips past a guard.
+//	Like   could an origin take this path for the pattern's own? Every spelling too.
 //
-// Whatever matches is also under: for every path, Match implies Under.
+// Whatever matches is also like it, and under: for every path, Match implies Like, and Like
+// implies Under.
 package pathpattern

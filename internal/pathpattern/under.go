@@ -28,8 +28,16 @@ const (
 //
 // A path without any of these costs one walk and no allocation. One with so many
 // that the search would not end soon counts as under.
-func (p *Pattern) Under(escapedPath string) bool {
-	if p.covers(escapedPath) {
+func (p *Pattern) Under(escapedPath string) bool { return anyReading(escapedPath, p.covers) }
+
+// Like reports whether some origin could take the path for the pattern's own, in any
+// spelling that Under knows, also with a trailing slash. It ignores the method. A guard
+// refuses what is like the pattern and was not let in by Match.
+func (p *Pattern) Like(escapedPath string) bool { return anyReading(escapedPath, p.is) }
+
+// anyReading reports whether ok says yes to any reading of a path.
+func anyReading(escapedPath string, ok func(string) bool) bool {
+	if ok(escapedPath) {
 		return true
 	}
 	if plain(escapedPath) {
@@ -44,7 +52,7 @@ func (p *Pattern) Under(escapedPath string) bool {
 		if readings, complete = spread(readings); !complete {
 			return true
 		}
-		if slices.ContainsFunc(readings, p.covers) {
+		if slices.ContainsFunc(readings, ok) {
 			return true
 		}
 		if decodes == maxDecodes {
@@ -58,19 +66,31 @@ func (p *Pattern) Under(escapedPath string) bool {
 // covers reports whether a path, read as it stands, is the pattern's parent or
 // starts with it.
 func (p *Pattern) covers(path string) bool {
-	rest := strings.TrimPrefix(path, "/")
+	_, ok := starts(path, p.segments[:len(p.segments)-1])
+	return ok
+}
+
+// is reports whether a path, read as it stands, is the pattern's.
+func (p *Pattern) is(path string) bool {
+	rest, ok := starts(path, p.segments)
+	return ok && strings.Trim(rest, "/. ") == ""
+}
+
+// starts reports whether a path starts with segments, and what is left of it.
+func starts(path string, segments []segment) (rest string, ok bool) {
+	rest = strings.TrimPrefix(path, "/")
 	more := true
-	for i := range p.segments[:len(p.segments)-1] {
+	for i := range segments {
 		if !more {
-			return false
+			return "", false
 		}
 		var part string
 		part, rest, more = strings.Cut(rest, "/")
-		if !p.segments[i].mayBe(part, more) {
-			return false
+		if !segments[i].mayBe(part, more) {
+			return "", false
 		}
 	}
-	return true
+	return rest, true
 }
 
 // mayBe reports whether an origin could take part for this segment. An empty part

@@ -170,8 +170,31 @@ func FuzzUnder(f *testing.F) {
 			if _, ok := p.Match("POST", path, nil); ok && !under {
 				t.Errorf("%v matches %q, which is not under", p, path)
 			}
+			like := p.Like(path)
+			if _, ok := p.Match("POST", path, nil); ok && !like {
+				t.Errorf("%v matches %q, which is not like it", p, path)
+			}
+			if like && !under {
+				t.Errorf("%q is like %v, and not under it", path, p)
+			}
 		}
 	})
+}
+
+func TestLike(t *testing.T) {
+	t.Parallel()
+	p := mustParse(t, "POST", "/api/sales/{sale}/path")
+	for path, want := range map[string]bool{
+		"/api/sales/1/path": true, "/api/sales/1/path/": true, "/API/sales/1/Path": true, "//api/sales/1//path": true,
+		"/api/sales/1/%70ath": true, "/api/sales/1/%2570ath": true, "/api/sales/1%2Fpath": true, "/api/x/../sales/1/path": true,
+		"/api/sales/1/path;x": true, "/api/sales/1/path%00": true, "/api/sales/1/path.": true, `/api\sales\1\path`: true, "/api/sales/1/path/.": true,
+
+		"/api/sales/1": false, "/api/sales/1/": false, "/api/sales/1/paths": false, "/api/sales/1/path/x": false, "/x/api/sales/1/path": false, "/": false,
+	} {
+		if got := p.Like(path); got != want {
+			t.Errorf("Like(%q) = %v", path, got)
+		}
+	}
 }
 
 // FuzzUnderOrigin lets an origin made of the standard library's functions
