@@ -84,6 +84,9 @@ func TestOtherSpellings(t *testing.T) {
 			t.Errorf("POST %s: %d %s", path, a.Status, a.Body)
 		}
 	}
+	if a := c.Do("POST", "/api/sales/%C3%BC1/path"); a.Header.Get("Link") != `</api/sales/%C3%BC1/captcha>; rel="captcha"` {
+		t.Errorf("a refusal says that a challenge is at %q", a.Header.Get("Link"))
+	}
 	if a := c.Do("GET", "/api/sales/1/path/"); a.Status != 200 {
 		t.Errorf("another method: %d %s", a.Status, a.Body)
 	}
