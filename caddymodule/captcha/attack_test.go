@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"flashgate"
 	"flashgate/caddymodule/app"
@@ -82,6 +83,9 @@ func TestOtherSpellings(t *testing.T) {
 		if a := c.Do("POST", path); a.Status != 200 {
 			t.Errorf("POST %s: %d %s", path, a.Status, a.Body)
 		}
+	}
+	if a := c.Do("POST", "/api/sales/%C3%BC1/path"); a.Header.Get("Link") != `</api/sales/%C3%BC1/captcha>; rel="captcha"` {
+		t.Errorf("a refusal says that a challenge is at %q", a.Header.Get("Link"))
 	}
 	if a := c.Do("GET", "/api/sales/1/path/"); a.Status != 200 {
 		t.Errorf("another method: %d %s", a.Status, a.Body)
@@ -186,6 +190,29 @@ func TestGuessingCampaign(t *testing.T) {
 	cid := g.Login(t, "cid")
 	cid.Header.Set("X-Forwarded-For", "192.0.2.7")
 	expect(t, cid, path1, solve(t, cid, captcha1), 200, "")
+}
+
+// Operators ban and pardon by the names of the counts.
+func TestOperatorsBanAndPardon(t *testing.T) {
+	g := gatewaytest.Run(t, site(t, strings.Replace(perSale, "pool off", "pool off\nfailures 2 100 10m", 1)))
+	ann, bob := g.Login(t, "ann"), g.Login(t, "bob")
+	mark := func(client string, ban bool) {
+		t.Helper()
+		m := flashgate.Mark{Key: app.LimitKey("captcha_failures 2 10m0s", client), Ban: ban, Until: time.Now().Add(time.Hour)}
+		if err := app.Live().SetMark(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark("key user bob", true)
+	expect(t, bob, path1, solve(t, bob, captcha1), 429, "rate_limited")
+	for range 2 {
+		solve(t, ann, captcha1)
+		expect(t, ann, path1, "x", 403, "captcha_wrong")
+	}
+	solve(t, ann, captcha1)
+	expect(t, ann, path1, "x", 429, "rate_limited")
+	mark("key user ann", false)
+	expect(t, ann, path1, solve(t, ann, captcha1), 200, "")
 }
 
 // Answers to challenges that nobody has open teach nothing and cost nothing: after a

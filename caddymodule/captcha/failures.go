@@ -109,6 +109,9 @@ func (h *Handler) parsePenalty(d *caddyfile.Dispenser) error {
 
 const maxUnits = 1_000_000
 
+// countPatience bounds how long counting a failure may take.
+const countPatience = 2 * time.Second
+
 // guesser is who fails, by the keys of both counts.
 type guesser struct{ visitor, address string }
 
@@ -151,13 +154,16 @@ func address(r *http.Request, four, six int) string {
 // barred refuses whoever has failed too often. What other gateways have refused is known
 // here with the next wrong answer: each gateway gives one more try at most.
 func (h *Handler) barred(who guesser) error {
+	passes := false
 	for _, key := range []string{who.visitor, who.address} {
-		if mark, ok := h.app.Mark(key); ok {
-			if mark.Ban {
-				return tooOften(time.Until(mark.Until))
-			}
-			return nil
+		mark, ok := h.app.Mark(key)
+		if ok && mark.Ban {
+			return tooOften(time.Until(mark.Until))
 		}
+		passes = passes || ok
+	}
+	if passes {
+		return nil
 	}
 	return h.bars.wait(who)
 }
@@ -165,13 +171,16 @@ func (h *Handler) barred(who guesser) error {
 // failed counts a wrong answer, and takes the penalty from access_limit. The error, if
 // there is one, says when to come back.
 func (h *Handler) failed(r *http.Request, who guesser) error {
+	// Whoever hangs up after a guess is counted all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), countPatience)
+	defer cancel()
 	visitor, address := h.Failures.rates()
 	charges := []flashgate.Charge{{Key: who.visitor, Rate: visitor}, {Key: who.address, Rate: address}}
-	if err := h.app.Limiter().Charge(r.Context(), charges); err != nil {
+	if err := h.app.Limiter().Charge(ctx, charges); err != nil {
 		h.logger.Debug("a wrong answer was not counted", zap.Error(err))
 		return nil // it is wrong all the same
 	}
-	h.penalize(r)
+	h.penalize(ctx, r)
 	for i := range charges {
 		if mark, ok := h.app.Mark(charges[i].Key); ok && !mark.Ban {
 			return nil
@@ -186,7 +195,7 @@ func (h *Handler) failed(r *http.Request, who guesser) error {
 }
 
 // penalize takes units from a limit of access_limit, as many as are left.
-func (h *Handler) penalize(r *http.Request) {
+func (h *Handler) penalize(ctx context.Context, r *http.Request) {
 	if h.Penalty == nil {
 		return
 	}
@@ -197,7 +206,7 @@ func (h *Handler) penalize(r *http.Request) {
 	units := h.Penalty.Units
 	for range 2 {
 		charge := [1]flashgate.Charge{{Key: limit.Key(r), Rate: limit.Rate, Cost: units}}
-		err := h.app.Limiter().Charge(context.WithoutCancel(r.Context()), charge[:])
+		err := h.app.Limiter().Charge(ctx, charge[:])
 		if units = charge[0].Verdict.Remaining; err != nil || charge[0].Verdict.Allowed || units == 0 {
 			return
 		}

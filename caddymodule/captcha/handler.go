@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"flashgate"
@@ -275,6 +276,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if vals, ok := h.Verify.Matches(r, room[:0]); ok {
 		if err := h.verify(r, h.scope(h.Verify, vals)); err != nil {
+			w.Header().Set("Link", "<"+h.challengeAt(vals)+`>; rel="captcha"`)
 			return h.refuse(w, r, err)
 		}
 		if h.Pass > 0 {
@@ -290,6 +292,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, flashgate.Errorf(flashgate.CodeCaptchaRequired, op, "Send it to the address as it is written: %s", h.Verify.Path()))
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// challengeAt is where the challenge of a verified request is fetched.
+func (h *Handler) challengeAt(vals []string) string {
+	at := h.Serve.Path()
+	for _, name := range h.names {
+		at = strings.ReplaceAll(at, "{"+name+"}", h.Verify.Value(vals, name))
+	}
+	return at
 }
 
 // serve answers where challenges are fetched, by ?kind.

@@ -67,3 +67,21 @@ func BenchmarkProves(b *testing.B) {
 		challenge.Proves("20.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvabcdefghijklmnopqrst", "1234567", 20)
 	}
 }
+
+// FuzzProves: only decimal numbers of at most 20 digits are proofs, and fewer bits are
+// never harder.
+func FuzzProves(f *testing.F) {
+	f.Add("text", "17", 0)
+	f.Add("text", "-1", 3)
+	f.Fuzz(func(t *testing.T, text, number string, bits int) {
+		if !challenge.Proves(text, number, bits) {
+			return
+		}
+		if n, err := strconv.ParseUint(number, 10, 64); err != nil || len(number) > challenge.MaxProof {
+			t.Errorf("%q is a proof: %d, %v", number, n, err)
+		}
+		if !challenge.Proves(text, number, bits-1) {
+			t.Errorf("%q proves %d bits and not %d", number, bits, bits-1)
+		}
+	})
+}
