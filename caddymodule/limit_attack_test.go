@@ -82,7 +82,9 @@ func TestRetryStorm(t *testing.T) {
 	if passed > 3*5*windows || passed < 3*5*(windows-1) {
 		t.Errorf("%d pass in %d windows of 3 × 5", passed, windows)
 	}
-	if trips > refused/10 {
+	// In a window a key has the requests that pass, and each worker's question before the
+	// refusal is known, perhaps once more where the memory of it ends before the window.
+	if trips > 3*windows*(5+2*16) {
 		t.Errorf("%d scripts for %d refused requests", trips, refused)
 	}
 }

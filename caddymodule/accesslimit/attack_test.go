@@ -90,6 +90,8 @@ func TestSeveralValuesOfAKey(t *testing.T) {
 	access_limit /header 3 1h by header X-Key
 	access_limit /cookie 3 1h by cookie id
 	access_limit /query 3 1h by query key
+	access_limit /semicolon 3 1h by query key
+	access_limit /dropped 3 1h by cookie id
 	access_limit /both 3 1h by header X-Key all`)
 	for name, request := range map[string]func(i int) (path string, header http.Header){
 		"header, behind": func(i int) (string, http.Header) {
@@ -102,6 +104,12 @@ func TestSeveralValuesOfAKey(t *testing.T) {
 			return "/cookie", http.Header{"Cookie": {fmt.Sprintf("ID=%d; id=me", i)}}
 		},
 		"query": func(i int) (string, http.Header) { return fmt.Sprintf("/query?key=%d&key=me", i), http.Header{} },
+		"query, behind a semicolon": func(i int) (string, http.Header) {
+			return fmt.Sprintf("/semicolon?x;key=me&key=%d", i), http.Header{}
+		},
+		"cookie that Go drops": func(i int) (string, http.Header) {
+			return "/dropped", http.Header{"Cookie": {`id="m\145"`, fmt.Sprintf("id=%d", i)}}
+		},
 	} {
 		passed := 0
 		for i := range 10 {

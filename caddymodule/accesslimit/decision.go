@@ -56,8 +56,8 @@ func (d *decision) exceeded() string {
 	return strings.Join(names, ",")
 }
 
-// decisionVar is where a request keeps its first decision.
-const decisionVar = "access_limit"
+// decisionVar is where a request keeps its first decision, among the variables of the site.
+const decisionVar = "flashgate.access_limit"
 
 // tell makes the request's placeholders speak of this decision, also when a directive in
 // front has made one. They are written when somebody reads them, which is seldom.
@@ -88,8 +88,11 @@ func (d *decision) placeholder(name string) (any, bool) {
 	return nil, false
 }
 
-// setHeader says how much is left.
+// setHeader says how much is left. Of limits that refuse nobody it says nothing.
 func (d *decision) setHeader(h http.Header, policy string) {
+	if policy == "" {
+		return
+	}
 	d.headers = [2]string{policy, states(d.limits, d.charges, d.refusing != nil)}
 	add(h, "Ratelimit-Policy", d.headers[0:1:1])
 	if d.headers[1] != "" {

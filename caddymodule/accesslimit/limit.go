@@ -237,11 +237,9 @@ func (l *Limit) part(i int, r *http.Request, repl *caddy.Replacer) (kind, who st
 	case by == bySession:
 		who, _ = repl.GetString("http.auth.user.session")
 	case l.places[i] != "":
-		if !repeated(r, l.places[i]) {
-			who, _ = repl.GetString(l.places[i])
-		}
+		who = value(r, repl, l.places[i])
 	default:
-		who = repl.ReplaceAll(by, "")
+		who = text(r, repl, by)
 	}
 	if who != "" {
 		return "key ", who

@@ -20,16 +20,24 @@ func repeated(r *http.Request, place string) bool {
 		return len(r.Header[textproto.CanonicalMIMEHeaderKey(field)]) > 1
 	}
 	if cookie, ok := strings.CutPrefix(name, "cookie."); ok {
-		n := 0
-		for _, c := range r.Cookies() {
-			if strings.EqualFold(c.Name, cookie) { // as Caddy compares
+		return cookies(r, cookie) > 1
+	}
+	if parameter, ok := strings.CutPrefix(name, "uri.query."); ok {
+		// Go drops a parameter with a semicolon, to some sites it separates two of them.
+		return strings.Contains(r.URL.RawQuery, ";") || strings.Contains(r.URL.RawQuery, "&") && len(r.URL.Query()[parameter]) > 1
+	}
+	return false
+}
+
+// cookies counts those of a name, in any case, as Caddy compares; also those whose value Go
+// takes for malformed, as the site may not.
+func cookies(r *http.Request, name string) (n int) {
+	for _, line := range r.Header["Cookie"] {
+		for cookie := range strings.SplitSeq(line, ";") {
+			if is, _, _ := strings.Cut(cookie, "="); strings.EqualFold(textproto.TrimString(is), name) {
 				n++
 			}
 		}
-		return n > 1
 	}
-	if parameter, ok := strings.CutPrefix(name, "uri.query."); ok && strings.ContainsAny(r.URL.RawQuery, "&;") {
-		return len(r.URL.Query()[parameter]) > 1
-	}
-	return false
+	return n
 }

@@ -21,7 +21,6 @@ func init() {
 		h.Next()
 		return solver{}, nil
 	})
-	httpcaddyfile.RegisterDirectiveOrder("test_solver", httpcaddyfile.Before, "basic_auth")
 }
 
 func (solver) CaddyModule() caddy.ModuleInfo {
@@ -46,7 +45,9 @@ func (solver) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 // and by a ban.
 func TestStepUp(t *testing.T) {
 	g := run(t, `
-	test_solver
+	route {
+		test_solver
+	}
 	access_limit /x {
 		limit 2 1h {
 			name soft

@@ -54,6 +54,9 @@ func TestClientsOfLimits(t *testing.T) {
 		if got := c.Do("GET", path).Status; got != 429 {
 			t.Errorf("%v is banned, %s: %d", args, path, got)
 		}
+		if out, err := runLimit(t, g, append([]string{"inspect"}, args...)...); err != nil || !strings.Contains(out, "banned until") {
+			t.Errorf("%v is banned, inspect: %v\n%s", args, err, out)
+		}
 		if out, err := runLimit(t, g, append([]string{"pardon"}, args...)...); err != nil {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}

@@ -81,7 +81,7 @@ func list(cmd *cobra.Command, _ []string) error {
 
 func inspect(cmd *cobra.Command, args []string) error {
 	var v LimitVerdict
-	err := ask(cmd, http.MethodPost, "/flashgate/limits/inspect", limitTarget{Limit: args[0], Client: args[1]}, &v)
+	err := ask(cmd, http.MethodPost, "/flashgate/limits/inspect", targetOf(args), &v)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func Run(t *testing.T, target Target) {
 	}{
 		{"anonymous", s.anonymous},
 		{"account", s.account},
+		{"half read", s.halfRead},
 		{"administrator", s.administrator},
 		{"purchase", s.purchase},
 		{"refusals", s.refusals},

@@ -16,13 +16,22 @@ func NewLocal(maxKeys int) *Local {
 }
 
 // note is a State that says something until a moment. It is for one rate only: a key
-// whose limit was changed is asked for anew.
+// whose limit or burst was changed is asked for anew.
 func note(r flashgate.Rate, units int, until int64) State {
-	return State{start: until, last: until, current: int32(units), previous: int32(r.Limit), form: form(r)}
+	return State{start: until, last: lastOf(r, until), current: int32(units), previous: int32(r.Limit), form: form(r)}
 }
 
 func (s State) isFor(r flashgate.Rate, now int64) bool {
-	return s.form == form(r) && s.previous == int32(r.Limit) && s.start > now
+	return s.form == form(r) && s.previous == int32(r.Limit) && s.last == lastOf(r, s.start) && s.start > now
+}
+
+// lastOf is the field last of a note: of a token bucket, whose states do not use it, the
+// burst.
+func lastOf(r flashgate.Rate, until int64) int64 {
+	if r.Algorithm == flashgate.TokenBucket {
+		return int64(r.AtOnce())
+	}
+	return until
 }
 
 // Deny remembers that a charge is refused until a moment.
@@ -38,6 +47,9 @@ func (l *Local) Denied(c *flashgate.Charge, now int64) int64 {
 	}
 	return s.start
 }
+
+// Pardon forgets that a key is refused.
+func (l *Local) Pardon(key string) { l.denied.Reset(key) }
 
 // Grant adds units of a lease that ends at a moment; what was left of the one before is
 // gone.

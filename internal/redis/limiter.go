@@ -119,10 +119,16 @@ func (s *Store) Reset(ctx context.Context, key string) error {
 		return unavailable(op, err)
 	}
 	s.local.Forget(key)
-	return unavailable(op, s.client.Publish(ctx, s.resetChannel(), key).Err())
+	return unavailable(op, s.client.Publish(ctx, s.resetChannel(), keyReset+key).Err())
 }
 
 func (s *Store) limitKey(key string) string { return s.key("limit", boundedID(key)) }
+
+// What a message on the reset channel begins with; the rest is the key.
+const (
+	keyReset    = "r" // somebody has reset it
+	keyRefunded = "g" // it was given something back: who was refused meanwhile may pass
+)
 
 func (s *Store) resetChannel() string { return s.key("limit", "reset") + ":channel" }
 

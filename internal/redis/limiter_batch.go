@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -274,15 +275,26 @@ func (l *limits) apart(d *decision) {
 	for i, part := range parts {
 		if c := d.charges[i]; part.err == nil && part.verdicts[0].Allowed {
 			wg.Go(func() {
-				// What cannot be given back is missing until the window is over.
-				_ = limitRefund.run(ctx, onceScripter{l.store.client}, []string{l.store.limitKey(c.Key)}, appendCharge(nil, 1, c)...).Err()
+				l.refund(ctx, c, part.verdicts[0].Reset)
 			})
 		}
 	}
 	wg.Wait()
 }
 
-// watchResets forgets keys that another gateway has reset, until ctx ends. After a time
+// refund gives a charge back, and lets every gateway forget that the key was refused: who
+// came while the charge was there would be refused until its window is over. What cannot be
+// given back is missing for as long.
+func (l *limits) refund(ctx context.Context, c *flashgate.Charge, reset time.Duration) {
+	args := append(appendCharge(nil, 1, c), reset.Microseconds())
+	err := limitRefund.run(ctx, onceScripter{l.store.client}, []string{l.store.limitKey(c.Key)}, args...).Err()
+	if err == nil {
+		l.store.local.Pardon(c.Key)
+		_ = l.store.client.Publish(ctx, l.store.resetChannel(), keyRefunded+c.Key).Err()
+	}
+}
+
+// watchResets forgets keys that another gateway has reset, or given something back, until ctx ends. After a time
 // without a connection everything is forgotten, as something may have been missed.
 func (l *limits) watchResets(ctx context.Context) {
 	sub := l.store.client.Subscribe(ctx, l.store.resetChannel())
@@ -297,7 +309,11 @@ func (l *limits) watchResets(ctx context.Context) {
 			case *goredis.Subscription:
 				l.store.local.Clear()
 			case *goredis.Message:
-				l.store.local.Forget(m.Payload)
+				if key, ok := strings.CutPrefix(m.Payload, keyRefunded); ok {
+					l.store.local.Pardon(key)
+				} else {
+					l.store.local.Forget(strings.TrimPrefix(m.Payload, keyReset))
+				}
 			}
 		}
 	}

@@ -55,7 +55,8 @@ local function bucket(s, c)
 	if start < now or fraction >= c.limit then -- the limit was changed: its parts are others
 		start, fraction = math.max(start, now), 0
 	end
-	local ahead = start - now + fraction / c.limit
+	-- A clock that went back, or a burst that was made smaller, is no more than a full bucket.
+	local ahead = math.min(start - now + fraction / c.limit, c.burst * each)
 	local over = ahead + (c.units - c.burst) * each
 	if over > 0.000001 then
 		local wait = upToMillisecond(over)
