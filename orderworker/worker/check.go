@@ -31,7 +31,7 @@ func (k *keeper) checkNow(ctx context.Context, id flashgate.SaleID, now time.Tim
 	k.metrics.checks.Inc()
 	if c.drift != 0 {
 		k.metrics.drifts.Inc()
-		k.log.Error("the gate's sums differ from the database's: this is a bug; close the sale and reconcile it", saleField(id),
+		k.log.Error("the gate's sums differ from the database's: this is a bug; keep the logs, and close the gate so that it is opened again from the database (docs/metrics.md)", saleField(id),
 			zap.Int64("drift", c.drift), zap.Int64("free", c.view.Free), zap.Int64("held", c.view.Held), zap.Int64("stock_left", c.sale.StockLeft), zap.Uint64("seq", c.sale.Seq))
 	}
 	k.watch.setDrift(id, c.drift)

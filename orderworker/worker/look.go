@@ -47,5 +47,6 @@ func (k *keeper) lookAt(ctx context.Context, sale flashgate.Sale) bool {
 		k.checkNow(ctx, sale.ID, now)
 		return false
 	}
+	k.follows.forget(sale.ID) // whoever opens it may do so at an earlier change
 	return now.Sub(sale.Ends) < openUntil && k.watch.begin(sale.ID, now)
 }

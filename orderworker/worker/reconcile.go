@@ -161,7 +161,8 @@ func (k *keeper) enter(ctx context.Context, a *reconciliation) error {
 	}
 	k.watch.setRaised(a.sale, a.epoch)
 	k.metrics.raised(sale.Epoch)
-	a.fresh = sale.Epoch == 1
+	// Epoch 1 of a database that was set back is not the first.
+	a.fresh = sale.Epoch == 1 && v.Epoch == 0 && k.watch.openedIn(a.sale) == 0
 	k.log.Info("a reconciliation begins", saleField(a.sale), zap.Uint64("epoch", a.epoch), zap.String("incarnation", a.incarnation))
 	k.audit(ctx, a, auditStarted, "from epoch %d; the gate is in incarnation %s", sale.Epoch, a.incarnation)
 	return nil
