@@ -159,12 +159,14 @@ func (sc *scene) twoReconcilersAtOnce() {
 	sc.accepted(c, 0)
 	sc.status(c, soon)
 	sc.applied()
+	must(sc.t, sc.remember(next))
+	sc.freeze(sc.Workers...) // they would soon bring a gate that fell back up to the log again
 	must(sc.t, slow.Process.Signal(syscall.SIGCONT))
 	if err := slow.Wait(); err != nil {
 		sc.t.Errorf("the slow one: %v", err)
 	}
-	must(sc.t, sc.remember(next))
 	sc.soldOut(next, 1, "the only unit is sold")
+	sc.thaw(sc.Workers...)
 	sc.status(next, time.Second)
 	sc.end()
 }
