@@ -35,9 +35,10 @@ func (s *Store) Incarnation(ctx context.Context, sale flashgate.SaleID) (string,
 
 // Open opens the gate in three steps, of which no command takes long, however much
 // there is: it begins, which is refused unless the sale is closed, so held stays as it
-// is; it stages the next state in keys of its own; and one script puts that in its place. Of two openings in one epoch the one that began last may
-// finish. The last step knows its own repetition, so a lost reply does not turn a
-// success into CodeWrongState. A Bound below one means flashgate.DefaultBound.
+// is; it stages the next state in keys of its own; and one script puts that in its
+// place. Of two openings in one epoch the one that began last may finish. The last step
+// knows its own repetition, so a lost reply does not turn a success into
+// CodeWrongState. A Bound below one means flashgate.DefaultBound.
 func (s *Store) Open(ctx context.Context, incarnation string, snapshot flashgate.Snapshot) (flashgate.Opened, error) {
 	const op = "redis.Open"
 	sale := snapshot.Sale
