@@ -13,27 +13,9 @@ import (
 
 func run(t *testing.T, directives string) *gatewaytest.Gateway {
 	t.Helper()
-	return gatewaytest.Run(t, `{
-	admin ADMIN
-	persist_config off
-	grace_period 2s
-	log {
-		output discard
-	}
-	servers {
-		trusted_proxies static 127.0.0.1/32
-	}
-	metrics
-	flashgate {
-		data_dir DATA
-	}
-}
-SITE {
-	session_auth optional
-`+directives+`
+	return gatewaytest.Run(t, gatewaytest.Site(directives+`
 	respond /after "{http.access_limit.remaining} {http.access_limit.exceeded}"
-	respond "origin"
-}`)
+	respond "origin"`))
 }
 
 // passes says how many of n requests pass, and that the others are refused as they should.

@@ -57,26 +57,8 @@ func (*slowKind) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 // site is a gateway with these directives in front of an origin that says what it got.
 func site(t testing.TB, directives string) string {
 	t.Helper()
-	return `{
-	admin ADMIN
-	persist_config off
-	grace_period 2s
-	log {
-		output discard
-	}
-	servers {
-		trusted_proxies static 127.0.0.1/32
-	}
-	metrics
-	flashgate {
-		data_dir DATA
-	}
-}
-SITE {
-	session_auth optional
-` + directives + `
-	respond "origin {method} {uri} {http.request.body}"
-}`
+	return gatewaytest.Site(directives + `
+	respond "origin {method} {uri} {http.request.body}"`)
 }
 
 // perSale is the demo's captcha, with the answers told to load testers.

@@ -54,6 +54,30 @@ func Run(t testing.TB, text string) *Gateway {
 	return g
 }
 
+// Site is the Caddyfile of a gateway with these directives in front of what is asked for.
+// Who asks is read from a session, or from X-Forwarded-For.
+func Site(directives string) string {
+	return `{
+	admin ADMIN
+	persist_config off
+	grace_period 2s
+	log {
+		output discard
+	}
+	servers {
+		trusted_proxies static 127.0.0.1/32
+	}
+	metrics
+	flashgate {
+		data_dir DATA
+	}
+}
+SITE {
+	session_auth optional
+` + directives + `
+}`
+}
+
 // Load adapts and loads a configuration, as a reload does.
 func (g *Gateway) Load(text string) error {
 	cfg, err := Adapt(g.fill(text))
