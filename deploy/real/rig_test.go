@@ -146,7 +146,7 @@ func freeAddr(t *testing.T, two bool) string {
 	for {
 		port, err := servers.FreePort()
 		must(t, err)
-		if !two || servers.PortFree(port+10) {
+		if !two || servers.TakePort(port+10) {
 			return fmt.Sprint("127.0.0.1:", port)
 		}
 	}

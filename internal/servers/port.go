@@ -28,19 +28,14 @@ var handedOut = struct {
 // freePorts returns n ports that nobody listens on and that this process has not
 // handed out before.
 func freePorts(n int) ([]int, error) {
-	handedOut.Lock()
-	defer handedOut.Unlock()
 	var found []int
 	for range 10000 {
 		if len(found) == n {
 			return found, nil
 		}
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
-		if handedOut.ports[port] || !PortFree(port) {
-			continue
+		if port := lowestPort + rand.IntN(highestPort-lowestPort+1); TakePort(port) {
+			found = append(found, port)
 		}
-		handedOut.ports[port] = true
-		found = append(found, port)
 	}
 	return nil, errors.New("servers: no free port on " + loopback)
 }
@@ -53,6 +48,17 @@ func FreePort() (int, error) {
 		return 0, err
 	}
 	return ports[0], nil
+}
+
+// TakePort takes a certain port as FreePort takes any; false when it is not to be had.
+func TakePort(port int) bool {
+	handedOut.Lock()
+	defer handedOut.Unlock()
+	if handedOut.ports[port] || !PortFree(port) {
+		return false
+	}
+	handedOut.ports[port] = true
+	return true
 }
 
 // PortFree reports whether a server could listen on the port of 127.0.0.1 now.
