@@ -218,7 +218,7 @@ func (s *shard) put(h uint64, state State, now int64, most int) {
 	for p == nil {
 		var over bool
 		if p, over = s.vacant(h, now); !over && len(s.buckets) < most {
-			s.grow(now)
+			s.grow(now, most)
 			p = nil
 		}
 	}
@@ -256,16 +256,28 @@ func (s *shard) vacant(h uint64, now int64) (_ *place, over bool) {
 	}
 }
 
-// grow doubles the shard.
-func (s *shard) grow(now int64) {
+// grow doubles the shard; once more where chance would have it that some counter finds
+// its two buckets full all the same.
+func (s *shard) grow(now int64, most int) {
 	old := s.buckets
-	s.buckets = make([]bucket, 2*len(old))
+	for size := 2 * len(old); ; size *= 2 {
+		s.buckets = make([]bucket, size)
+		if s.fill(old, now) || size == most {
+			return
+		}
+	}
+}
+
+// fill moves counters into the shard and reports whether none was lost.
+func (s *shard) fill(old []bucket, now int64) bool {
+	whole := true
 	for i := range old {
 		for _, p := range &old[i] {
 			if p.hash != 0 && p.state.Ends() > now {
-				to, _ := s.vacant(p.hash, now)
-				*to = p
+				to, over := s.vacant(p.hash, now)
+				*to, whole = p, whole && over
 			}
 		}
 	}
+	return whole
 }
