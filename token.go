@@ -128,21 +128,28 @@ func (k *Keyring) find(id [keyIDSize]byte) (*signingKey, bool) {
 	return &k.keys[0], false
 }
 
-// mac is HMAC-SHA-256 (RFC 2104) over a label and length-prefixed fields, cut to
-// macSize. The label keeps the two kinds of MAC apart.
+// mac is sum, cut to macSize.
 func (s *signingKey) mac(label string, fields ...string) (out [macSize]byte) {
-	h := hmac.New(sha256.New, s.secret)
-	var n [4]byte
-	write := func(f string) {
-		binary.BigEndian.PutUint32(n[:], uint32(len(f)))
-		h.Write(n[:])
-		h.Write([]byte(f))
-	}
-	write(label)
+	sum := s.sum(label, fields...)
+	copy(out[:], sum[:])
+	return out
+}
+
+// sum is HMAC-SHA-256 (RFC 2104) over a label and fields, each after its length. The
+// label keeps the kinds of MAC apart.
+func (s *signingKey) sum(label string, fields ...string) (out [sha256.Size]byte) {
+	size := 4 + len(label)
 	for _, f := range fields {
-		write(f)
+		size += 4 + len(f)
 	}
-	copy(out[:], h.Sum(nil))
+	message := make([]byte, 0, size)
+	message = append(binary.BigEndian.AppendUint32(message, uint32(len(label))), label...)
+	for _, f := range fields {
+		message = append(binary.BigEndian.AppendUint32(message, uint32(len(f))), f...)
+	}
+	h := hmac.New(sha256.New, s.secret)
+	h.Write(message)
+	h.Sum(out[:0])
 	return out
 }
 
