@@ -3,6 +3,7 @@ module flashgate
 go 1.26.0
 
 require (
+	cel.dev/cel-go v0.32.0
 	github.com/Shopify/toxiproxy/v2 v2.12.0
 	github.com/anishathalye/porcupine v1.0.3
 	github.com/caddyserver/caddy/v2 v2.11.9
@@ -35,7 +36,6 @@ require (
 )
 
 require (
-	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
 	cloud.google.com/go/auth v0.23.3 // indirect
 	cloud.google.com/go/auth/oauth2adapt v0.2.8 // indirect

@@ -45,6 +45,15 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    errors  caddy                   # default: problem documents
 //	}
 //
+// or, for addresses that were signed elsewhere:
+//
+//	hidden_path [<matcher>] {
+//	    signed    <path>                  # such as /files/*; may be repeated
+//	    parameter <name>                  # default signature
+//	    require   address | host | query  # one or more; default: what the signature says
+//	    errors    caddy                   # default: problem documents
+//	}
+//
 // What a matcher does not match is not guarded: leave it out, the patterns are
 // matcher enough.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -52,37 +61,37 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	err := app.ParseBlock(d, op,
-		app.Option{Name: "mint", Parse: func() (err error) {
+	err := app.ParseBlock(d, op, append([]app.Option{
+		{Name: "mint", Parse: func() (err error) {
 			h.Mint, err = app.ParsePattern(d)
 			return err
 		}},
-		app.Option{Name: "guard", Parse: func() (err error) {
+		{Name: "guard", Parse: func() (err error) {
 			h.Guard, err = app.ParsePattern(d)
 			return err
 		}},
-		app.Option{Name: "sale", Parse: func() (err error) {
+		{Name: "sale", Parse: func() (err error) {
 			h.Sale, err = app.ParseSegment(d)
 			return err
 		}},
-		app.Option{Name: "ttl", Parse: func() error {
+		{Name: "ttl", Parse: func() error {
 			ttl, err := app.ParseDuration(d, minTTL, maxTTL)
 			h.TTL = caddy.Duration(ttl)
 			return err
 		}},
-		app.Option{Name: "user", Parse: func() (err error) {
+		{Name: "user", Parse: func() (err error) {
 			h.User, err = app.ParsePlaceholder(d)
 			return err
 		}},
-		app.Option{Name: "session", Parse: func() (err error) {
+		{Name: "session", Parse: func() (err error) {
 			h.Session, err = app.ParsePlaceholder(d)
 			return err
 		}},
-		app.Option{Name: "errors", Parse: func() (err error) {
+		{Name: "errors", Parse: func() (err error) {
 			h.Errors, err = app.ParseErrors(d)
 			return err
 		}},
-	)
+	}, h.signedOptions(d)...)...)
 	if err != nil {
 		return err
 	}
@@ -94,6 +103,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Validate checks the settings and how the two patterns fit.
 func (h *Handler) Validate() error {
+	if err := h.checkSigned(); err != nil || len(h.Signed) > 0 {
+		return err
+	}
 	switch {
 	case !h.Mint.IsSet():
 		return errors.New("hidden_path needs a line such as: mint POST /api/sales/{sale}/path")

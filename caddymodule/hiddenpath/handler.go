@@ -1,10 +1,12 @@
 package hiddenpath
 
 import (
+	"errors"
 	"net/http"
 
 	"flashgate"
 	"flashgate/caddymodule/app"
+	"flashgate/internal/signedurl"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -26,14 +28,17 @@ const op = "hidden_path"
 //
 // After the guard `{http.hidden_path.order}` and `{http.hidden_path.sale}` are set,
 // and the request's path ends where the token began.
+//
+// With Signed it guards paths by signed addresses instead, as closed as with tokens, and
+// `{http.hidden_path.expires}` is the Unix time at which the address ends.
 type Handler struct {
 	// The request that asks for a token. Its method must be POST.
-	Mint app.Pattern `json:"mint"`
+	Mint app.Pattern `json:"mint,omitzero"`
 
 	// The request that carries the token in its last segment, such as
 	// "POST /api/sales/{sale}/orders/{token}". All its other named segments must be
 	// in Mint as well: a token is good for their values only.
-	Guard app.Pattern `json:"guard"`
+	Guard app.Pattern `json:"guard,omitzero"`
 
 	// Name of the segment that is the sale. With it a login is needed, tokens are
 	// minted only while the sale is open, each with an order id that is used up
@@ -55,9 +60,18 @@ type Handler struct {
 	// "caddy" hands errors to handle_errors. Default: problem documents.
 	Errors app.Errors `json:"errors,omitempty"`
 
+	// Paths, such as /files/*, of which nothing at or below is reached but by a signed
+	// address. A star is one segment. It stands without the settings above.
+	Signed []string `json:"signed,omitempty"`
+
+	Signatures
+
 	app   *app.App
 	token string   // name of the guard's last segment
 	extra []string // the guard's other names, without the sale
+
+	trees  trees // of Signed
+	verify signedurl.Policy
 }
 
 // CaddyModule returns the Caddy module information.
@@ -69,6 +83,9 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.Validate(); err != nil {
 		return err
+	}
+	if h.app, err = app.Get(ctx); err != nil || len(h.Signed) > 0 {
+		return errors.Join(err, h.provisionSigned())
 	}
 	if h.TTL == 0 {
 		h.TTL = caddy.Duration(defaultTTL)
@@ -87,11 +104,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 			h.extra = append(h.extra, n)
 		}
 	}
-	h.app, err = app.Get(ctx)
-	return err
+	return nil
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if len(h.Signed) > 0 {
+		return h.serveSigned(w, r, next)
+	}
 	var room [8]string
 	path := r.URL.EscapedPath()
 	if vals, ok := h.Mint.Match(r.Method, path, room[:0]); ok {
