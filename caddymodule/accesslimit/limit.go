@@ -81,6 +81,7 @@ type Limit struct {
 
 	prefix   string      // of the keys
 	item     string      // the name in headers
+	everyone string      // the key, where there is one for everybody
 	places   []string    // for each of By the name of its placeholder, if it is nothing else
 	exceeded app.Counter // of requests past the limit that are what they usually are
 }
@@ -163,6 +164,9 @@ func (l *Limit) setDefaults() {
 		l.IPv6Prefix = 64
 	}
 	l.prefix, l.item = app.LimitKey(l.Name, ""), item(l.Name)
+	if len(l.By) == 1 && l.By[0] == byNobody {
+		l.everyone = app.LimitKey(l.Name, byNobody)
+	}
 	l.exceeded = app.ExceededCounter(l.Name, !l.DryRun)
 	l.places = make([]string, len(l.By))
 	for i, by := range l.By {
@@ -208,6 +212,9 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 // like an address is not counted with it, and lengths where there are several, so that
 // no two combinations are written alike.
 func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
+	if l.everyone != "" {
+		return l.everyone
+	}
 	if len(l.By) == 1 {
 		kind, who := l.part(0, r, repl)
 		if len(who) > app.MaxClient/2 {
