@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -69,6 +70,10 @@ type Limit struct {
 	// 403 captcha_required. Only a directive that can tell provides that; without one it
 	// is refused as past any limit.
 	StepUp bool `json:"step_up,omitempty"`
+
+	// Where such a captcha is solved: an address that starts with a slash, or a URL. It is in
+	// the answer's Link header, with rel="captcha". Default: it says nothing.
+	Challenge string `json:"challenge,omitempty"`
 
 	// How many units a gateway may take from Redis at once for a busy key and hand out
 	// by itself for a tenth of the window, at most a second: 2 to 10,000. With g gateways
@@ -142,6 +147,21 @@ func (l *Limit) Validate() error {
 	}
 	if l.DryRun && l.StepUp {
 		return fmt.Errorf("dry_run and step_up exclude each other: one refuses nobody")
+	}
+	return l.validChallenge()
+}
+
+func (l *Limit) validChallenge() error {
+	if l.Challenge == "" {
+		return nil
+	}
+	if !l.StepUp {
+		return fmt.Errorf("challenge says where the captcha of step_up is, and there is no step_up")
+	}
+	u, err := url.Parse(l.Challenge)
+	web := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+	if err != nil || !web && (u.Scheme != "" || !strings.HasPrefix(l.Challenge, "/")) || strings.ContainsAny(l.Challenge, "<>\"\\ ") {
+		return fmt.Errorf("step_up %s: write where the captcha is, such as /human", l.Challenge)
 	}
 	return nil
 }
