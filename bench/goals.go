@@ -21,6 +21,10 @@ func allGoals() []goal {
 		{Group: "keys", Row: limit, Against: bare, Want: 0.9},
 		{Group: "keys", Row: limit, Against: other, Want: 1},
 		{Group: "redis", Row: withLease, Against: inMemory, Want: 0.8},
+		{Group: "page", Row: cache, Against: bare, Want: 1},
+		{Group: "page", Row: cache, Against: nginxCache, Want: 0.6},
+		{Group: "page", Row: cache, Against: otherCache, Want: 10},
+		{Group: "304", Row: cache, Against: bare, Want: 0.95},
 		{Group: memoryGroup, Row: "bytes a key", Want: 200, AtMost: true},
 	}
 }
