@@ -73,50 +73,6 @@ func (id OrderID) Sale() SaleID {
 	return p.Sale
 }
 
-// Keyring holds the signing keys, newest first. The newest signs, all verify. It
-// is safe for concurrent use.
-type Keyring struct{ keys []signingKey }
-
-type signingKey struct {
-	id     [keyIDSize]byte
-	secret []byte
-}
-
-// NewKey makes a signing key: 32 random bytes, base64url, 43 characters.
-func NewKey() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return strict.EncodeToString(b[:])
-}
-
-// ParseKeyring reads signing keys, newest first, separated by commas or white
-// space. Each is the base64url of 32 bytes, as NewKey makes them. The key id is
-// derived from the key, so the order may change and keys may come and go.
-func ParseKeyring(text string) (*Keyring, error) {
-	const op = "flashgate.ParseKeyring"
-	fields := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
-	if len(fields) == 0 {
-		return nil, Invalid(op, "keys", "must hold at least one key; make one with: caddy flashgate sign key")
-	}
-	k := &Keyring{}
-	seen := map[[keyIDSize]byte]bool{}
-	for i, f := range fields {
-		secret, err := strict.DecodeString(f)
-		if err != nil || len(secret) != 32 {
-			return nil, Invalid(op, "keys", "key %d is not the base64url of 32 bytes; make one with: caddy flashgate sign key", i+1)
-		}
-		sum := sha256.Sum256(append([]byte("flashgate key id\x00"), secret...))
-		key := signingKey{secret: secret}
-		copy(key.id[:], sum[:])
-		if seen[key.id] {
-			return nil, Invalid(op, "keys", "key %d is there twice", i+1)
-		}
-		seen[key.id] = true
-		k.keys = append(k.keys, key)
-	}
-	return k, nil
-}
-
 // find returns the key of an id. For an unknown id it returns the newest key and
 // false, so that the caller spends the same time.
 func (k *Keyring) find(id [keyIDSize]byte) (*signingKey, bool) {

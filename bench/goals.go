@@ -9,7 +9,9 @@ type goal struct {
 	Want    float64 `json:"want"`              // at least this ratio, or
 	AtMost  bool    `json:"at_most,omitempty"` // not more than these bytes
 	Got     *spread `json:"got,omitempty"`
-	Verdict string  `json:"verdict"` // met, missed or not measured
+	// met; missed; "missed within the noise" of the run: some round met it, so the run cannot
+	// tell; or not measured.
+	Verdict string `json:"verdict"`
 }
 
 func allGoals() []goal {
@@ -19,6 +21,10 @@ func allGoals() []goal {
 		{Group: "keys", Row: limit, Against: bare, Want: 0.9},
 		{Group: "keys", Row: limit, Against: other, Want: 1},
 		{Group: "redis", Row: withLease, Against: inMemory, Want: 0.8},
+		{Group: "page", Row: cache, Against: bare, Want: 1},
+		{Group: "page", Row: cache, Against: nginxCache, Want: 0.6},
+		{Group: "page", Row: cache, Against: otherCache, Want: 10},
+		{Group: "304", Row: cache, Against: bare, Want: 0.95},
 		{Group: memoryGroup, Row: "bytes a key", Want: 200, AtMost: true},
 	}
 }
@@ -34,7 +40,8 @@ func judge(groups []groupResult, memory keyMemory) []goal {
 		g.Verdict = "not measured"
 		if g.Group == memoryGroup && memory.PerKey > 0 {
 			worst := max(memory.PerKey, memory.AtWorst)
-			g.note(spread{Median: memory.PerKey, Min: min(memory.PerKey, memory.AtWorst), Max: worst}, worst <= g.Want)
+			g.Got = &spread{Median: memory.PerKey, Min: min(memory.PerKey, memory.AtWorst), Max: worst}
+			g.Verdict = verdict(worst <= g.Want, false)
 		}
 		for k := range groups {
 			if groups[k].Name != g.Group {
@@ -45,15 +52,19 @@ func judge(groups []groupResult, memory keyMemory) []goal {
 				continue
 			}
 			got := row.against(base, perSecond)
-			g.note(got, got.Median >= g.Want)
+			g.Got, g.Verdict = &got, verdict(got.Median >= g.Want, got.Max >= g.Want)
 		}
 	}
 	return goals
 }
 
-func (g *goal) note(got spread, met bool) {
-	g.Got, g.Verdict = &got, "missed"
-	if met {
-		g.Verdict = "met"
+func verdict(met, perhaps bool) string {
+	switch {
+	case met:
+		return "met"
+	case perhaps:
+		return "missed within the noise"
+	default:
+		return "missed"
 	}
 }

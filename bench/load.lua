@@ -1,6 +1,10 @@
--- Read by wrk before and after its run. The bench puts a line `keys = n` in front: 0 for
--- requests that are all the same, else each thread takes n keys in turns, and starts at
--- a place of its own.
+-- Read by wrk before and after its run. The bench puts a line with keys, tag and THREADS in front.
+-- keys is 0 for requests that are all the same, else each thread takes n keys in turns, and
+-- starts at a place of its own. tag is an entity tag that each request has, or empty.
+if tag ~= "" then
+   wrk.headers["If-None-Match"] = tag
+end
+
 if keys > 0 then
    local threads = 0
 
@@ -26,7 +30,7 @@ end
 function done(summary, latency, requests)
    local e = summary.errors
    io.write(string.format(
-      'RESULT {"requests":%d,"microseconds":%d,"refused":%d,"failed":%d,"p50":%d,"p99":%d}\n',
-      summary.requests, summary.duration, e.status, e.connect + e.read + e.write + e.timeout,
+      'RESULT {"requests":%d,"microseconds":%d,"refused":%d,"failed":%d,"bytes":%d,"p50":%d,"p99":%d}\n',
+      summary.requests, summary.duration, e.status, e.connect + e.read + e.write + e.timeout, summary.bytes,
       latency:percentile(50), latency:percentile(99)))
 end

@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if len(groups) == 0 {
 		return fmt.Errorf("-only %s: no such row; there are:\n%s", s.Only, names(allGroups()))
 	}
-	b, err := newBench(ctx, s)
+	b, err := newBench(ctx, s, groups)
 	if err != nil {
 		return err
 	}

@@ -19,19 +19,25 @@ type bench struct {
 	caddy    string // programs
 	nginx    string
 	wrk      string
-	scripts  map[bool]string
+	varnish  string
+	origin   *origin // of the rows that cache
+	scripts  map[traffic]string
 	servers  map[string]*server // by group/name
 	started  []*server
 }
 
 // newBench builds Caddy and finds the other programs.
-func newBench(ctx context.Context, s settings) (b *bench, err error) {
-	b = &bench{settings: s, scripts: map[bool]string{}, servers: map[string]*server{}}
-	found, err := lookUp("wrk", "nginx", "redis-server")
+func newBench(ctx context.Context, s settings, groups []group) (b *bench, err error) {
+	b = &bench{settings: s, scripts: map[traffic]string{}, servers: map[string]*server{}}
+	programs := []string{"wrk", "nginx", "redis-server"}
+	if anyRow(groups, func(r row) bool { return r.server == varnishServer }) {
+		programs = append(programs, "varnishd")
+	}
+	found, err := lookUp(programs...)
 	if err != nil {
 		return nil, err
 	}
-	b.wrk, b.nginx = found[0], found[1]
+	b.wrk, b.nginx, b.varnish = found[0], found[1], found[len(found)-1]
 	if b.caddy, err = filepath.Abs(filepath.Join("..", "bin", "flashgate-bench-caddy")); err != nil {
 		return nil, err
 	}
@@ -51,13 +57,14 @@ func newBench(ctx context.Context, s settings) (b *bench, err error) {
 	if b.dir, err = os.MkdirTemp("", "flashgate-bench-"); err != nil {
 		return nil, err
 	}
-	for _, many := range []bool{false, true} {
-		keys := 0
-		if many {
-			keys = s.Keys
+	for i, t := range []traffic{{}, {keys: true}, {tag: true}} {
+		b.scripts[t] = filepath.Join(b.dir, fmt.Sprintf("load-%d.lua", i))
+		if err := s.writeScript(b.scripts[t], t); err != nil {
+			return nil, errors.Join(err, b.close())
 		}
-		b.scripts[many] = filepath.Join(b.dir, fmt.Sprintf("keys-%d.lua", keys))
-		if err := s.writeScript(b.scripts[many], keys); err != nil {
+	}
+	if anyRow(groups, func(r row) bool { return r.server == varnishServer || r.last != "" }) {
+		if b.origin, err = startOrigin(b.dir); err != nil {
 			return nil, errors.Join(err, b.close())
 		}
 	}
@@ -65,7 +72,8 @@ func newBench(ctx context.Context, s settings) (b *bench, err error) {
 }
 
 // lookUp finds programs also where the PATH of an ordinary user does not look, or says
-// which are missing. Debian's packages are called like the programs.
+// which are missing. Debian's packages are called like the programs,
+// but for varnishd.
 func lookUp(programs ...string) (paths []string, err error) {
 	var missing []string
 	for _, program := range programs {
@@ -81,7 +89,7 @@ func lookUp(programs ...string) (paths []string, err error) {
 		paths = append(paths, path)
 	}
 	if len(missing) > 0 {
-		names := strings.Join(missing, " ")
+		names := strings.Replace(strings.Join(missing, " "), "varnishd", "varnish", 1)
 		return nil, fmt.Errorf("the bench needs %s; on Debian, as root: apt-get install --no-install-recommends %s", names, names)
 	}
 	return paths, nil
@@ -93,7 +101,7 @@ func (b *bench) close() error {
 	for _, s := range slices.Backward(b.started) {
 		errs = append(errs, s.close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
+	return errors.Join(append(errs, b.origin.close(), os.RemoveAll(b.dir))...)
 }
 
 // start starts the servers of all rows and warms them up: keys are known, limits that
@@ -103,13 +111,13 @@ func (b *bench) start(ctx context.Context, groups []group) error {
 		for _, r := range g.rows {
 			id := g.name + "/" + r.name
 			dir := strings.NewReplacer("/", "-", " ", "-", ",", "").Replace(id)
-			s, err := b.startServer(ctx, r, filepath.Join(b.dir, dir))
+			s, err := b.startServer(ctx, g, r, filepath.Join(b.dir, dir))
 			b.started = append(b.started, s)
 			if err != nil {
 				return err
 			}
 			b.servers[id] = s
-			if _, err := b.runLoad(ctx, s.url, b.scripts[g.keys], time.Second); err != nil {
+			if _, err := b.runLoad(ctx, s.url, b.scripts[g.traffic], time.Second); err != nil {
 				return fmt.Errorf("%s: %w", id, err)
 			}
 			if err := s.check(ctx); err != nil {
@@ -143,7 +151,7 @@ func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, err
 			}
 			for _, k := range order {
 				id := g.name + "/" + g.rows[k].name
-				sample, err := b.sample(ctx, b.servers[id], b.scripts[g.keys])
+				sample, err := b.sample(ctx, b.servers[id])
 				if err != nil {
 					return nil, fmt.Errorf("%s, round %d: %w\n%s", id, round+1, err, b.servers[id].tail())
 				}
@@ -160,7 +168,7 @@ func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, err
 }
 
 // sample measures one row once, and fails when the answers are not those of the row.
-func (b *bench) sample(ctx context.Context, s *server, script string) (sample, error) {
+func (b *bench) sample(ctx context.Context, s *server) (sample, error) {
 	if err := s.check(ctx); err != nil {
 		return sample{}, err
 	}
@@ -168,7 +176,7 @@ func (b *bench) sample(ctx context.Context, s *server, script string) (sample, e
 	if err != nil {
 		return sample{}, err
 	}
-	l, err := b.runLoad(ctx, s.url, script, b.settings.each())
+	l, err := b.runLoad(ctx, s.url, b.scripts[s.group.traffic], b.settings.each())
 	if err != nil {
 		return sample{}, err
 	}
@@ -177,7 +185,7 @@ func (b *bench) sample(ctx context.Context, s *server, script string) (sample, e
 		return sample{}, err
 	}
 	commands := after.commands - before.commands - 1 // INFO itself
-	switch err := errors.Join(l.check(s.row), s.check(ctx)); {
+	switch err := errors.Join(l.check(s.row, s.size()), s.check(ctx)); {
 	case err != nil:
 		return sample{}, err
 	case s.row.redis && commands < 1:

@@ -173,6 +173,8 @@ func versions(b *bench) map[string]string {
 				v["caddy"] = d.Version
 			case "github.com/mholt/caddy-ratelimit":
 				v["caddy-ratelimit"] = d.Version
+			case "github.com/caddyserver/cache-handler":
+				v["cache-handler"] = d.Version
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,25 +13,34 @@ import (
 type group struct {
 	name  string
 	title string
-	keys  bool // every request has one of many keys in the header X-Key, in turns
-	rows  []row
+	traffic
+	answer []byte // what an answer of 200 must be; default: ok
+	rows   []row
 }
 
 // A row is one server with one configuration.
 type row struct {
 	name     string
-	server   string // caddy or nginx
+	server   string // caddy, nginx or varnish
 	site     string // lines of the Caddyfile's site, or of nginx's location
 	global   string // lines of the global options, or of nginx's http block
+	last     string // what answers, on Caddy and nginx; default: ok
 	refused  bool   // what every answer must be: 429, or else 200 with the body "ok"
 	leaks    int64  // so many answers of a sample may be 200 although the row refuses
 	redis    bool   // it needs a Redis, and must use it
 	baseline string // what it is compared with, beside the first row; a row of the group
 }
 
+// traffic is what is the same in all requests of a group, or differs.
+type traffic struct {
+	keys bool // every request has one of many keys in the header X-Key, in turns
+	tag  bool // every request has the page's entity tag: the answer is 304
+}
+
 const (
-	caddyServer = "caddy"
-	nginxServer = "nginx"
+	caddyServer   = "caddy"
+	nginxServer   = "nginx"
+	varnishServer = "varnish"
 )
 
 // Limits that refuse: five requests, then nothing for an hour.
@@ -74,7 +85,7 @@ const (
 )
 
 func allGroups() []group {
-	return []group{
+	return append([]group{
 		{name: "denied", title: "one key, denied", rows: []row{
 			{name: bare, server: caddyServer},
 			{name: limit, server: caddyServer, site: deny, refused: true},
@@ -84,7 +95,7 @@ func allGroups() []group {
 			{name: nginxBare, server: nginxServer},
 			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, refused: true, leaks: 2, baseline: nginxBare},
 		}},
-		{name: "keys", title: "10,000 keys, allowed", keys: true, rows: []row{
+		{name: "keys", title: "10,000 keys, allowed", traffic: traffic{keys: true}, rows: []row{
 			{name: bare, server: caddyServer},
 			{name: limit, server: caddyServer, site: allowKeys},
 			{name: quiet, server: caddyServer, site: allowKeysQuiet},
@@ -99,7 +110,7 @@ func allGroups() []group {
 			{name: withRedis, server: caddyServer, site: allowOne, global: onRedis, redis: true, baseline: inMemory},
 			{name: withLease, server: caddyServer, site: allowOneLease, global: onRedis, redis: true, baseline: inMemory},
 		}},
-	}
+	}, pageGroups()...)
 }
 
 // selectRows keeps the rows whose group/name contains only, with the rows that these
@@ -120,6 +131,11 @@ func selectRows(all []group, only string) (selected []group) {
 	return selected
 }
 
+// anyRow reports whether a row of the groups is as wanted.
+func anyRow(groups []group, wanted func(row) bool) bool {
+	return slices.ContainsFunc(groups, func(g group) bool { return slices.ContainsFunc(g.rows, wanted) })
+}
+
 func names(groups []group) string {
 	var b strings.Builder
 	for _, g := range groups {
@@ -133,21 +149,25 @@ func names(groups []group) string {
 // caddyfile is the whole configuration of a row on Caddy.
 func (r row) caddyfile(port int) string {
 	global := "admin off\npersist_config off\nauto_https off\n" + r.global
-	site := "bind 127.0.0.1\n" + r.site + "\nrespond \"ok\""
+	site := "bind 127.0.0.1\n" + r.site + "\n" + cmp.Or(r.last, `respond "ok"`)
 	return block("", global) + block("http://:"+strconv.Itoa(port)+" ", site)
 }
 
 // nginxConf is the same of a row on nginx. `return` answers before limit_req is asked,
 // so the answer comes from a named location that is reached after it.
 func (r row) nginxConf(port int) string {
-	location := "try_files /none @ok;\n" + r.site
+	location := cmp.Or(r.last, "try_files /none @ok;\n"+r.site)
 	http := "access_log off;\nkeepalive_requests 1000000000;\nlimit_req_status 429;\nlimit_req_log_level info;\nroot /nonexistent;\n" +
 		"client_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\nuwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\n" +
 		r.global + "\n" +
 		block("server ", "listen 127.0.0.1:"+strconv.Itoa(port)+";\ndefault_type text/plain;\n"+
 			block("location / ", location)+
 			block("location @ok ", `return 200 "ok";`))
-	return "daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log error.log error;\n" +
+	user := ""
+	if os.Geteuid() == 0 { // the folder is nobody else's
+		user = "user root;\n"
+	}
+	return user + "daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log error.log error;\n" +
 		block("events ", "worker_connections 1024;") + block("http ", http)
 }
 

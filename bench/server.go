@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"flashgate/internal/servers"
@@ -22,6 +23,7 @@ const startTimeout = 60 * time.Second
 
 // A server is one Caddy or nginx, with a Redis of its own where the row needs one.
 type server struct {
+	group group
 	row   row
 	url   string
 	cmd   *exec.Cmd
@@ -32,8 +34,8 @@ type server struct {
 
 // startServer writes the row's configuration into dir, starts the server, and returns
 // when it answers. The caller closes it, also one that is returned with an error.
-func (b *bench) startServer(ctx context.Context, r row, dir string) (*server, error) {
-	s := &server{row: r, log: filepath.Join(dir, "log")}
+func (b *bench) startServer(ctx context.Context, g group, r row, dir string) (*server, error) {
+	s := &server{group: g, row: r, log: filepath.Join(dir, "log")}
 	port, err := servers.FreePort()
 	if err != nil {
 		return s, err
@@ -50,13 +52,23 @@ func (b *bench) startServer(ctx context.Context, r row, dir string) (*server, er
 		env = append(env, "REDIS_URL="+s.redis.URL())
 	}
 	config := filepath.Join(dir, "config")
-	text := r.caddyfile(port)
-	s.cmd = exec.Command(b.caddy, "run", "--config", config, "--adapter", "caddyfile")
-	if r.server == nginxServer {
+	var text string
+	switch r.server {
+	case nginxServer:
 		text = r.nginxConf(port)
 		s.cmd = exec.Command(b.nginx, "-p", dir, "-c", config)
-	} else if b.settings.profiles != "" {
-		env = append(env, "BENCH_CPU_PROFILE="+filepath.Join(b.settings.profiles, filepath.Base(dir)+".pprof"))
+	case varnishServer:
+		// Without its jail it is one user's processes, as the others are.
+		s.cmd = exec.Command(b.varnish, "-F", "-j", "none", "-n", dir, "-a", "127.0.0.1:"+strconv.Itoa(port), "-b", b.origin.address(), "-s", "malloc,256m")
+	default:
+		text = r.caddyfile(port)
+		s.cmd = exec.Command(b.caddy, "run", "--config", config, "--adapter", "caddyfile")
+		if b.settings.profiles != "" {
+			env = append(env, "BENCH_CPU_PROFILE="+filepath.Join(b.settings.profiles, filepath.Base(dir)+".pprof"))
+		}
+	}
+	if b.origin != nil {
+		text = strings.NewReplacer("ORIGIN", b.origin.address(), "ROOT", b.origin.folder, "PAGE", string(page)).Replace(text)
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return s, err
@@ -100,7 +112,7 @@ func (s *server) ready(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		status, _, err := s.get(ctx)
-		if err == nil && (status == http.StatusOK || status == http.StatusTooManyRequests) {
+		if err == nil && (status == s.status() || status == http.StatusOK) {
 			return nil
 		}
 		select {
@@ -113,6 +125,32 @@ func (s *server) ready(ctx context.Context) error {
 	}
 }
 
+// status is what answers must have.
+func (s *server) status() int {
+	switch {
+	case s.row.refused:
+		return http.StatusTooManyRequests
+	case s.group.tag:
+		return http.StatusNotModified
+	default:
+		return http.StatusOK
+	}
+}
+
+// body is what answers must be. Refusals are the servers' own.
+func (s *server) body() []byte {
+	switch {
+	case s.group.answer != nil:
+		return s.group.answer
+	case s.group.tag:
+		return nil
+	default:
+		return []byte("ok")
+	}
+}
+
+func (s *server) size() int { return len(s.body()) }
+
 // get sends one request, with a key that no other has.
 func (s *server) get(ctx context.Context) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
@@ -120,6 +158,9 @@ func (s *server) get(ctx context.Context) (status int, body []byte, err error) {
 		return 0, nil, err
 	}
 	req.Header.Set("X-Key", "probe")
+	if s.group.tag {
+		req.Header.Set("If-None-Match", pageTag)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil, err
@@ -142,8 +183,8 @@ func (s *server) check(ctx context.Context) error {
 		return err
 	case s.row.refused && status != http.StatusTooManyRequests:
 		return fmt.Errorf("the answer must be 429, it is %d", status)
-	case !s.row.refused && (status != http.StatusOK || string(body) != "ok"):
-		return fmt.Errorf("the answer must be 200 and ok, it is %d and %.100q", status, body)
+	case !s.row.refused && (status != s.status() || !bytes.Equal(body, s.body())):
+		return fmt.Errorf("the answer must be %d and %.100q, it is %d and %.100q", s.status(), s.body(), status, body)
 	}
 	return nil
 }

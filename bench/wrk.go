@@ -15,21 +15,32 @@ import (
 //go:embed load.lua
 var loadScript string
 
+// maxHeader is more than any header of an answer has, and less than a page.
+const maxHeader = 2000
+
 // load is what one run of wrk has done.
 type load struct {
 	Requests     int64 `json:"requests"`
 	Microseconds int64 `json:"microseconds"`
 	Refused      int64 `json:"refused"` // answers of 400 and above
 	Failed       int64 `json:"failed"`  // requests without an answer
+	Bytes        int64 `json:"bytes"`   // of all answers
 	P50          int64 `json:"p50"`     // microseconds
 	P99          int64 `json:"p99"`
 
 	cpu time.Duration // of wrk itself
 }
 
-// writeScript writes wrk's script for so many keys; 0 means that no request differs.
-func (s settings) writeScript(path string, keys int) error {
-	head := fmt.Sprintf("local keys, THREADS = %d, %d\n", keys, s.Threads)
+// writeScript writes wrk's script for a kind of traffic.
+func (s settings) writeScript(path string, t traffic) error {
+	keys, tag := 0, ""
+	if t.keys {
+		keys = s.Keys
+	}
+	if t.tag {
+		tag = pageTag
+	}
+	head := fmt.Sprintf("local keys, tag, THREADS = %d, '%s', %d\n", keys, tag, s.Threads)
 	return os.WriteFile(path, []byte(head+loadScript), 0o600)
 }
 
@@ -57,8 +68,8 @@ func parseLoad(out []byte) (l load, err error) {
 	return l, fmt.Errorf("wrk has not said what it did:\n%s", out)
 }
 
-// check says whether all answers were what the row stands for.
-func (l load) check(r row) error {
+// check says whether all answers were what the row stands for; size is that of a body.
+func (l load) check(r row, size int) error {
 	switch {
 	case l.Requests == 0 || l.Microseconds == 0:
 		return fmt.Errorf("nothing was answered")
@@ -68,6 +79,8 @@ func (l load) check(r row) error {
 		return fmt.Errorf("%d of %d requests were not refused", l.Requests-l.Refused, l.Requests)
 	case !r.refused && l.Refused > 0:
 		return fmt.Errorf("%d of %d requests were refused", l.Refused, l.Requests)
+	case !r.refused && (l.Bytes < l.Requests*int64(size) || l.Bytes > l.Requests*int64(size+maxHeader)):
+		return fmt.Errorf("%d answers have %d bytes, which cannot be: each has %d and a header", l.Requests, l.Bytes, size)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sees to it that what the tests need beside Go is there: a Chromium for the browser
 # test, the real Redis, RabbitMQ and MariaDB that tests start for themselves, Tesseract,
-# which tries to read the captchas, npm for axe-core, Java and Maven for JMeter, wrk and
-# nginx for the bench.
+# which tries to read the captchas, npm for axe-core, Java and Maven for JMeter, wrk,
+# nginx and Varnish for the bench.
 # Installs what is missing on Debian as root; elsewhere it says what to do.
 set -eu
 
@@ -31,6 +31,7 @@ have npm || missing="$missing npm"
 have java || missing="$missing default-jre-headless"
 have wrk || missing="$missing wrk"
 have nginx || missing="$missing nginx"
+have varnishd || missing="$missing varnish"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
@@ -45,7 +46,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		tesseract-ocr) echo "  tesseract-ocr: tries to read the captchas; with English, so that 'tesseract' is found" >&2 ;;
 		npm) echo "  npm: fetches axe-core, which looks for what keeps people out of the captcha's page" >&2 ;;
 		gcc) echo "  gcc: Spin's checks are C programs" >&2 ;;
-		wrk | nginx) echo "  $package: the bench" >&2 ;;
+		wrk | nginx | varnish) echo "  $package: the bench" >&2 ;;
 		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;
 		esac
 	done

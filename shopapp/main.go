@@ -7,7 +7,8 @@
 //
 // Settings: SHOP_ADDR (127.0.0.1:8081); MYSQL_DSN and REDIS_URL with FLASHGATE_KEYS
 // for the real backends; without them the embedded file in FLASHGATE_DATA (./data),
-// and FLASHGATE_KEYS may be left to the file `keys` there, which the gateway shares.
+// and FLASHGATE_KEYS may be left to the file `keys` there, which the gateway shares. The keys,
+// or file:<path> of a file that is read again when it changes.
 package main
 
 import (
@@ -65,7 +66,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b, service, err := open()
+	b, service, err := open(log)
 	if err != nil {
 		return err
 	}

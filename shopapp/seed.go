@@ -9,15 +9,24 @@ import (
 
 	"flashgate/shopapp/backend"
 	"flashgate/shopapp/shop"
+
+	"go.uber.org/zap"
 )
 
 // open opens the backends and the shop on them.
-func open() (*backend.Backend, *shop.Service, error) {
+func open(log *zap.Logger) (*backend.Backend, *shop.Service, error) {
 	b, err := backend.Open(os.Getenv)
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.Config.Keys, err = b.Keyring(); err != nil {
+	report := func(err error) {
+		if err != nil {
+			log.Error("the signing keys cannot be read any more, the last ones go on to hold: mend the file", zap.Error(err))
+		} else {
+			log.Info("the signing keys can be read again")
+		}
+	}
+	if b.Config.Keys, err = b.Keys(report); err != nil {
 		return nil, nil, errors.Join(err, b.Close())
 	}
 	service, err := shop.New(b.Config)
@@ -29,7 +38,7 @@ func open() (*backend.Backend, *shop.Service, error) {
 
 // seed fills the shop with the demo and prints its password.
 func seed(ctx context.Context) (err error) {
-	b, service, err := open()
+	b, service, err := open(zap.NewNop())
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	_ "flashgate/caddymodule"
 
+	_ "github.com/caddyserver/cache-handler"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	_ "github.com/mholt/caddy-ratelimit"
 )

@@ -217,6 +217,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	case d.refusing.StepUp && !steppedUp && h.app.CanStepUp():
 		app.CountDecision(op, string(flashgate.CodeCaptchaRequired))
+		if at := d.refusing.Challenge; at != "" {
+			w.Header().Add("Link", "<"+at+`>; rel="captcha"`)
+		}
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeCaptchaRequired, Op: op, Message: "Solve a captcha to go on."}, h.Errors.Caddy())
 	}
 	h.refused.Inc()

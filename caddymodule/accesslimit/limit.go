@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -70,6 +71,10 @@ type Limit struct {
 	// is refused as past any limit.
 	StepUp bool `json:"step_up,omitempty"`
 
+	// Where such a captcha is solved: an address that starts with a slash, or a URL. It is in
+	// the answer's Link header, with rel="captcha". Default: it says nothing.
+	Challenge string `json:"challenge,omitempty"`
+
 	// How many units a gateway may take from Redis at once for a busy key and hand out
 	// by itself for a tenth of the window, at most a second: 2 to 10,000. With g gateways
 	// up to g × (lease − 1) more than the limit may pass in a window, and as many less
@@ -81,6 +86,7 @@ type Limit struct {
 
 	prefix   string      // of the keys
 	item     string      // the name in headers
+	everyone string      // the key, where there is one for everybody
 	places   []string    // for each of By the name of its placeholder, if it is nothing else
 	exceeded app.Counter // of requests past the limit that are what they usually are
 }
@@ -142,6 +148,21 @@ func (l *Limit) Validate() error {
 	if l.DryRun && l.StepUp {
 		return fmt.Errorf("dry_run and step_up exclude each other: one refuses nobody")
 	}
+	return l.validChallenge()
+}
+
+func (l *Limit) validChallenge() error {
+	if l.Challenge == "" {
+		return nil
+	}
+	if !l.StepUp {
+		return fmt.Errorf("challenge says where the captcha of step_up is, and there is no step_up")
+	}
+	u, err := url.Parse(l.Challenge)
+	web := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+	if err != nil || !web && (u.Scheme != "" || !strings.HasPrefix(l.Challenge, "/")) || strings.ContainsAny(l.Challenge, "<>\"\\ ") {
+		return fmt.Errorf("step_up %s: write where the captcha is, such as /human", l.Challenge)
+	}
 	return nil
 }
 
@@ -163,6 +184,9 @@ func (l *Limit) setDefaults() {
 		l.IPv6Prefix = 64
 	}
 	l.prefix, l.item = app.LimitKey(l.Name, ""), item(l.Name)
+	if len(l.By) == 1 && l.By[0] == byNobody {
+		l.everyone = app.LimitKey(l.Name, byNobody)
+	}
 	l.exceeded = app.ExceededCounter(l.Name, !l.DryRun)
 	l.places = make([]string, len(l.By))
 	for i, by := range l.By {
@@ -208,6 +232,9 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 // like an address is not counted with it, and lengths where there are several, so that
 // no two combinations are written alike.
 func (l *Limit) key(r *http.Request, repl *caddy.Replacer) string {
+	if l.everyone != "" {
+		return l.everyone
+	}
 	if len(l.By) == 1 {
 		kind, who := l.part(0, r, repl)
 		if len(who) > app.MaxClient/2 {

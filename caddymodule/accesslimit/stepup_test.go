@@ -51,7 +51,7 @@ func TestStepUp(t *testing.T) {
 	access_limit /x {
 		limit 2 1h {
 			name soft
-			step_up
+			step_up /human?return=%2Fx
 		}
 		limit 5 1h by all {
 			name hard
@@ -72,8 +72,16 @@ func TestStepUp(t *testing.T) {
 		{"yes", 200, ""}, {"", 403, flashgate.CodeCaptchaRequired}, {"yes", 200, ""}, {"yes", 200, ""},
 		{"yes", 429, flashgate.CodeRateLimited}, {"", 429, flashgate.CodeRateLimited},
 	} {
-		if a := c.Do("GET", "/x", "X-Solved", x.solved); a.Status != x.status || a.Code() != x.code {
+		a := c.Do("GET", "/x", "X-Solved", x.solved)
+		if a.Status != x.status || a.Code() != x.code {
 			t.Errorf("request %d, solved %q: %d %s, want %d %s", i, x.solved, a.Status, a.Code(), x.status, x.code)
+		}
+		where := ""
+		if x.code == flashgate.CodeCaptchaRequired {
+			where = `</human?return=%2Fx>; rel="captcha"`
+		}
+		if got := a.Header.Get("Link"); got != where {
+			t.Errorf("request %d, solved %q: Link is %q, want %q", i, x.solved, got, where)
 		}
 	}
 	for range 3 {

@@ -2,6 +2,7 @@ package accesslimit
 
 import (
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,13 @@ import (
 // than once. The path and its segments are those that Caddy's matchers see: of /x/../a/7 the
 // first segment is a. Else what is in front of the dots would be a new key for every request.
 func value(r *http.Request, repl *caddy.Replacer, place string) string {
+	if field, ok := strings.CutPrefix(place, "http.request.header."); ok {
+		// What the replacer would say, without asking for it.
+		if values := r.Header[textproto.CanonicalMIMEHeaderKey(field)]; len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
 	if repeated(r, place) {
 		return ""
 	}

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"flashgate"
 	"flashgate/internal/keyfile"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,7 +61,7 @@ type App struct {
 	state   *shared[StateBackend]
 
 	mu     sync.Mutex
-	ring   *flashgate.Keyring
+	keys   atomic.Pointer[keyfile.Source]
 	starts []func()
 
 	stepUpMu sync.RWMutex
@@ -88,7 +88,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision checks the settings and attaches to the state that an earlier
-// configuration left in memory. It opens no file and dials nobody.
+// configuration left in memory. It dials nobody, and of files it reads the keys' alone.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
@@ -99,11 +99,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if keys := strings.TrimSpace(repl.ReplaceAll(a.Keys, "")); keys != "" {
-		ring, err := parseKeyring(keys)
+		source, err := openKeys(keys, a.keysChanged)
 		if err != nil {
 			return err
 		}
-		a.ring = ring
+		a.keys.Store(source)
 	}
 	return a.provisionBackends(ctx)
 }
@@ -123,15 +123,6 @@ func (a *App) provisionFolder(repl *caddy.Replacer) error {
 	}
 	a.dataDir = abs
 	return nil
-}
-
-// parseKeyring says what is wrong with keys without repeating them.
-func parseKeyring(text string) (*flashgate.Keyring, error) {
-	ring, err := flashgate.ParseKeyring(text)
-	if e, ok := errors.AsType[*flashgate.Error](err); ok {
-		return nil, fmt.Errorf("keys: %s", e.Message)
-	}
-	return ring, err
 }
 
 // Start makes this app the live one. It never fails.
@@ -169,21 +160,6 @@ func (a *App) Cleanup() error {
 
 // Folder is the absolute path of the data folder.
 func (a *App) Folder() string { return a.dataDir }
-
-// Keyring returns the signing keys. Without the setting `keys` the first call makes
-// the key file. An error is not remembered.
-func (a *App) Keyring() (*flashgate.Keyring, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ring == nil {
-		ring, err := keyfile.LoadOrCreate(a.dataDir)
-		if err != nil {
-			return nil, err
-		}
-		a.ring = ring
-	}
-	return a.ring, nil
-}
 
 // Interface guards.
 var (

@@ -79,7 +79,7 @@ func (a *App) parseKeys(d *caddyfile.Dispenser) error {
 	if a.Keys == "" || strings.Contains(a.Keys, "{") {
 		return nil
 	}
-	if _, err := parseKeyring(a.Keys); err != nil {
+	if _, err := openKeys(a.Keys, nil); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

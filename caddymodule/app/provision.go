@@ -66,7 +66,7 @@ func (a *App) fits(stock StockModule) error {
 	switch {
 	case onRedis && a.QueueRaw == nil:
 		return errNoQueue
-	case onRedis && a.ring == nil:
+	case onRedis && a.keys.Load() == nil:
 		return errNoKeys
 	case embedded && a.QueueRaw != nil:
 		return errNoStock

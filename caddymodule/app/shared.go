@@ -3,6 +3,8 @@ package app
 import (
 	"sync"
 
+	"flashgate/internal/gate"
+
 	"github.com/caddyserver/caddy/v2"
 )
 
@@ -97,19 +99,31 @@ func (s *shared[T]) away() error {
 	return circuitOf(s.value).Err()
 }
 
+// begin is enter for one call: it keeps the call away from a server that does not answer.
+// Without an error leave must follow, and the circuit be told how the call ended.
+func (s *shared[T]) begin() (T, *gate.Circuit, error) {
+	var none T
+	b, err := s.enter()
+	if err != nil {
+		return none, nil, err
+	}
+	circuit := circuitOf(b)
+	if err := circuit.Err(); err != nil {
+		s.leave()
+		return none, nil, err
+	}
+	return b, circuit, nil
+}
+
 // through makes one call: it keeps the backend open meanwhile, also when its
 // configuration has gone, and keeps the call away from a server that does not answer.
 func through[T caddy.Destructor, R any](s *shared[T], call func(T) (R, error)) (R, error) {
-	var none R
-	b, err := s.enter()
+	b, circuit, err := s.begin()
 	if err != nil {
+		var none R
 		return none, err
 	}
 	defer s.leave()
-	circuit := circuitOf(b)
-	if err := circuit.Err(); err != nil {
-		return none, err
-	}
 	r, err := call(b)
 	circuit.Note(err)
 	return r, err

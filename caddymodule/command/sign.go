@@ -29,7 +29,7 @@ func sign() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), flashgate.NewKey())
 			return err
 		},
-	}, signPath())
+	}, signPath(), signRotate())
 	return cmd
 }
 
@@ -78,8 +78,12 @@ func signPath() *cobra.Command {
 // keyring reads the keys as the gateway does, but makes none: a path that is signed
 // with a key of its own opens nothing.
 func keyring(dir string) (*flashgate.Keyring, error) {
-	if text := os.Getenv("FLASHGATE_KEYS"); text != "" {
-		return flashgate.ParseKeyring(text)
+	if setting := os.Getenv("FLASHGATE_KEYS"); setting != "" {
+		source, err := keyfile.Open(setting, "", nil)
+		if err != nil {
+			return nil, plain(err)
+		}
+		return source.Keyring(), nil
 	}
 	if _, err := os.Stat(filepath.Join(dir, keyfile.Name)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there are no keys in %s yet: set FLASHGATE_KEYS, or name the gateway's folder with --data-dir", dir)

@@ -82,12 +82,8 @@ func (s settings) file() string { return filepath.Join(s.data, "flashgate.db") }
 
 func (s settings) passwordFile() string { return filepath.Join(s.data, "password") }
 
-func (s settings) keyring() (*flashgate.Keyring, error) {
-	if s.keys != "" {
-		return flashgate.ParseKeyring(s.keys)
-	}
-	return keyfile.LoadOrCreate(s.data)
-}
+// signing are the keys as the gateway has them. It says when their file cannot be read.
+func (s settings) signing() (flashgate.Keys, error) { return keyfile.Open(s.keys, s.data, nil) }
 
 // reset removes what the demo has made, file by file: the folder may be anybody's.
 func reset(data string) error {

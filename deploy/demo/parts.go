@@ -36,7 +36,7 @@ func openBackends(s settings) (_ *backends, err error) {
 			err = errors.Join(err, b.close())
 		}
 	}()
-	keys, err := s.keyring()
+	keys, err := s.signing()
 	if err != nil {
 		return nil, err
 	}

@@ -61,14 +61,18 @@ func fromServices(file string) (map[string]string, error) {
 }
 
 // keys takes FLASHGATE_KEYS, or makes keys once and keeps them with the data: all
-// processes of this machine get the same.
+// processes of this machine read the same file, also after a rotation.
 func keys(data string) (string, error) {
 	if text := os.Getenv("FLASHGATE_KEYS"); text != "" {
 		return text, nil
 	}
-	if _, err := keyfile.LoadOrCreate(data); err != nil {
+	data, err := filepath.Abs(data)
+	if err != nil {
 		return "", err
 	}
-	text, err := os.ReadFile(filepath.Join(data, keyfile.Name))
-	return strings.TrimSpace(string(text)), err
+	source, err := keyfile.Open("", data, nil)
+	if err != nil {
+		return "", err
+	}
+	return keyfile.Scheme + source.Path(), nil
 }

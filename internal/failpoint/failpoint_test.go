@@ -73,19 +73,28 @@ func TestWithTheTag(t *testing.T) {
 
 	folder = arm(t, "stop")
 	c := command(t, program, folder)
-	var said strings.Builder
-	c.Stdout = &said
+	said, err := os.Create(filepath.Join(t.TempDir(), "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	c.Stdout = said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(c.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() || said.String() != "" {
-		t.Errorf("stop: %v, %v, %s", err, status, said.String())
+	if _, err := syscall.Wait4(c.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Errorf("stop: %v, %v", err, status)
+	}
+	if text, err := os.ReadFile(said.Name()); err != nil || len(text) > 0 {
+		t.Errorf("stopped, it has said %q, %v", text, err)
 	}
 	if err := c.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Wait(); err != nil || strings.TrimSpace(said.String()) != "passed true" || !hit(folder) {
-		t.Errorf("after SIGCONT: %v, %s, hit: %t", err, said.String(), hit(folder))
+	err = c.Wait()
+	text, readErr := os.ReadFile(said.Name())
+	if err := errors.Join(err, readErr); err != nil || strings.TrimSpace(string(text)) != "passed true" || !hit(folder) {
+		t.Errorf("after SIGCONT: %v, %s, hit: %t", err, text, hit(folder))
 	}
 }

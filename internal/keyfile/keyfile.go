@@ -2,7 +2,6 @@ package keyfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,51 +12,49 @@ import (
 // Name is the file's name in the data folder.
 const Name = "keys"
 
-// LoadOrCreate reads the keys in <dir>/keys. When there is no such file it makes
-// the folder (mode 0700) and the file (mode 0600) with one new key. Any number of
-// callers, in this process and in others, get the same keys: a file with its whole
-// content is linked into place, and whoever comes second reads what the first made.
-//
-// Operators may add keys, newest first. Errors are CodeUnavailable when the file
-// cannot be read or made, and CodeInternal when it does not hold keys; a file that is
-// there is never replaced.
+// LoadOrCreate gives the keys that hold now in <dir>/keys, as Open does with an empty
+// setting.
 func LoadOrCreate(dir string) (*flashgate.Keyring, error) {
-	const op = "keyfile.LoadOrCreate"
-	path := filepath.Join(dir, Name)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = create(dir, path); err == nil {
-			text, err = os.ReadFile(path)
-		}
-	}
+	s, err := Open("", dir, nil)
 	if err != nil {
-		return nil, &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Message: "The signing keys cannot be read.",
-			Err: fmt.Errorf("%w (set keys, or let this user write the data folder)", err)}
+		return nil, err
 	}
-	ring, err := flashgate.ParseKeyring(string(text))
-	if err != nil {
-		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: op,
-			Err: fmt.Errorf("%s: %w", path, err)}
-	}
-	return ring, nil
+	return s.Keyring(), nil
 }
 
-// create links a complete and synced file to path. That another one was there
-// first is no error.
+// create makes the folder (mode 0700) and the file (mode 0600) with one new key, unless it
+// is there. Any number of callers, in this process and in others, get the same keys: a file
+// with its whole content is linked into place, and whoever comes second reads what the first
+// made. A file that is there is never replaced.
 func create(dir, path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, Name+".new-*") // mode 0600
+	return write(path, flashgate.NewKey()+"\n", func(temporary string) error {
+		if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// write puts text into a new file beside path, complete and synced and with mode 0600, and
+// has it put in its place.
+func write(path, text string, put func(temporary string) error) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(flashgate.NewKey() + "\n")
+	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := put(f.Name()); err != nil {
 		return err
 	}
 	return syncDir(dir)

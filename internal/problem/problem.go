@@ -77,8 +77,7 @@ func Write(w http.ResponseWriter, err error) {
 	delete(h, "Etag")
 	delete(h, "Last-Modified")
 	SetHeader(h, err)
-	values := &[2]string{ContentType, "nosniff"}
-	h["Content-Type"], h["X-Content-Type-Options"] = values[0:1:1], values[1:2:2]
+	h["Content-Type"] = []string{ContentType} // which no browser sniffs (WHATWG MIME Sniffing, section 7)
 	w.WriteHeader(doc.Status)
 	body := bodies.Get().(*[]byte)
 	*body = append(doc.appendJSON((*body)[:0]), '\n')

@@ -34,7 +34,7 @@ func (c *cli) run(ctx context.Context, _ []string) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg := b.worker
-	if cfg.Keys, err = c.keys(); err != nil {
+	if cfg.Keys, err = c.keys(log); err != nil {
 		return err
 	}
 	cfg.Logger, cfg.OrderTTL, cfg.Registry = log, ttl, registry

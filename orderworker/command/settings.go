@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/internal/keyfile"
 	"flashgate/internal/sqlite"
 	"flashgate/orderworker/worker"
+
+	"go.uber.org/zap"
 )
 
 const defaultAddr = "127.0.0.1:8082"
@@ -129,16 +132,25 @@ func (c *cli) bound() (int64, error) {
 }
 
 // keys reads FLASHGATE_KEYS; nil when they are not set.
-func (c *cli) keys() (*flashgate.Keyring, error) {
-	text := c.Getenv("FLASHGATE_KEYS")
-	if text == "" {
+func (c *cli) keys(log *zap.Logger) (flashgate.Keys, error) {
+	setting := c.Getenv("FLASHGATE_KEYS")
+	if setting == "" {
 		return nil, nil
 	}
-	ring, err := flashgate.ParseKeyring(text)
-	if e, ok := errors.AsType[*flashgate.Error](err); ok {
+	source, err := keyfile.Open(setting, "", func(err error) {
+		if err != nil {
+			log.Error("the signing keys cannot be read any more, the last ones go on to hold: mend the file", zap.Error(err))
+		} else {
+			log.Info("the signing keys can be read again")
+		}
+	})
+	if e, ok := errors.AsType[*flashgate.Error](err); ok && e.Code == flashgate.CodeInvalid {
 		return nil, flashgate.Invalid("command.keys", "FLASHGATE_KEYS", "%s", e.Message)
 	}
-	return ring, err
+	if err != nil {
+		return nil, err
+	}
+	return source, nil
 }
 
 // addr reads WORKER_ADDR.

@@ -30,7 +30,7 @@ func (r *run) recordFences(b *batch) {
 		}
 		result := "skipped"
 		switch {
-		case b.deliveries[f.delivery].Attempts > 0, !b.settledBefore(f), !r.returned.decided(r.stop, r.gate.Orders, f.sale):
+		case b.deliveries[f.delivery].Attempts > 0, !b.settledBefore(f), r.awaits(f.sale):
 		case r.recordFence(f):
 			result = "recorded"
 		}
@@ -92,9 +92,22 @@ func (t returned) note(b *batch) {
 	}
 }
 
-// decided reports whether all that went back for a sale, or for a sale that nobody
-// can tell, is decided by now. It forgets what is.
-func (t returned) decided(ctx context.Context, orders flashgate.OrderStore, sale flashgate.SaleID) bool {
+// awaits reports whether an order that went back to the queue has not come again yet. It
+// comes before any later fence, unless the broker has lost it: then this worker records no
+// fence of the sale until it starts again, and says so.
+func (r *run) awaits(sale flashgate.SaleID) bool {
+	id, waits, err := r.returned.undecided(r.stop, r.gate.Orders, sale)
+	if !waits || r.stop.Err() != nil {
+		return waits
+	}
+	r.log.Warn("a fence does not count yet: an order that went back to the queue has not come again; if that goes on, the broker has lost it: start this worker again, and it is published once more",
+		saleField(sale), zap.String("order", string(id)), zap.Error(err))
+	return true
+}
+
+// undecided is one of those that went back for a sale, or for a sale that nobody can tell,
+// and are not decided by now; false if all are. It forgets those that are.
+func (t returned) undecided(ctx context.Context, orders flashgate.OrderStore, sale flashgate.SaleID) (_ flashgate.OrderID, ok bool, _ error) {
 	for _, s := range []flashgate.SaleID{sale, ""} {
 		for id := range t[s] {
 			err := limited(ctx, callLimit, func(ctx context.Context) error {
@@ -102,10 +115,10 @@ func (t returned) decided(ctx context.Context, orders flashgate.OrderStore, sale
 				return err
 			})
 			if err != nil {
-				return false
+				return id, true, err
 			}
 			delete(t[s], id)
 		}
 	}
-	return true
+	return "", false, nil
 }

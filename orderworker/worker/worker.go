@@ -33,7 +33,7 @@ type Config struct {
 	// Keys check that each order id was made for its user by a gateway that has them,
 	// so that who reaches the queue cannot order for somebody else. Default: none, and
 	// whatever is in the queue is decided.
-	Keys *flashgate.Keyring
+	Keys flashgate.Keys
 	// OrderTTL is how long an unpaid order keeps its units, counted by the
 	// database's clock from the decision. At least one second; default 15 minutes.
 	OrderTTL time.Duration

@@ -86,16 +86,15 @@ func (b *Backend) openReal(dsn, url string) error {
 	return nil
 }
 
-// Keyring reads the signing keys: FLASHGATE_KEYS, which must be set on real backends,
-// or the file `keys` in the data folder, which the gateway shares.
-func (b *Backend) Keyring() (*flashgate.Keyring, error) {
-	if text := b.env("FLASHGATE_KEYS"); text != "" {
-		return flashgate.ParseKeyring(text)
-	}
-	if b.env("MYSQL_DSN") != "" {
+// Keys reads the signing keys: FLASHGATE_KEYS, which must be set on real backends, or the
+// file `keys` in the data folder, which the gateway shares. report is told when a file
+// cannot be read any more, and with nil when it can again.
+func (b *Backend) Keys(report func(error)) (flashgate.Keys, error) {
+	setting := b.env("FLASHGATE_KEYS")
+	if setting == "" && b.env("MYSQL_DSN") != "" {
 		return nil, errors.New("FLASHGATE_KEYS is not set: gateways and shop must have the same signing keys; make one with: caddy flashgate sign key")
 	}
-	return keyfile.LoadOrCreate(b.Data)
+	return keyfile.Open(setting, b.Data, report)
 }
 
 // Migrate brings the database's schema up to date. Seeding does it, and the order

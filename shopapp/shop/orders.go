@@ -16,7 +16,7 @@ func (s *Service) OrdersOf(ctx context.Context, user flashgate.UserID) ([]flashg
 // and is being opened again; everything else that is not the user's own row is
 // CodeNotFound.
 func (s *Service) Order(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
-	if err := s.cfg.Keys.VerifyOrder(id, user); err != nil {
+	if err := s.cfg.Keys.Keyring().VerifyOrder(id, user); err != nil {
 		return flashgate.Order{}, err
 	}
 	st, err := s.stand(ctx, id)
@@ -65,7 +65,7 @@ func (s *Service) Watched(ctx context.Context, ids []flashgate.OrderID) ([]flash
 // shop puts its payment provider here, and pays back when the order turns out to be
 // past paying.
 func (s *Service) SimulatedPayment(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
-	if err := s.cfg.Keys.VerifyOrder(id, user); err != nil {
+	if err := s.cfg.Keys.Keyring().VerifyOrder(id, user); err != nil {
 		return flashgate.Order{}, err
 	}
 	return s.cfg.Orders.Pay(ctx, id, user)
@@ -74,7 +74,7 @@ func (s *Service) SimulatedPayment(ctx context.Context, id flashgate.OrderID, us
 // Cancel gives the user's order back. When it returns, the units can be bought
 // again, unless the gate is away.
 func (s *Service) Cancel(ctx context.Context, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
-	if err := s.cfg.Keys.VerifyOrder(id, user); err != nil {
+	if err := s.cfg.Keys.Keyring().VerifyOrder(id, user); err != nil {
 		return flashgate.Order{}, err
 	}
 	o, err := s.cfg.Orders.Cancel(ctx, id, user)

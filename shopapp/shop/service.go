@@ -25,7 +25,7 @@ type Config struct {
 	Orders   flashgate.OrderStore
 	Stock    flashgate.Stock   // read only
 	Limiter  flashgate.Limiter // of logins and registrations
-	Keys     *flashgate.Keyring
+	Keys     flashgate.Keys
 
 	// Hash is the cost of passwords; the zero value is DefaultHash.
 	Hash HashParams
