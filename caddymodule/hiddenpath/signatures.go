@@ -107,6 +107,9 @@ func (ts trees) under(escapedPath string) bool {
 // those: rewrites in front, such as `handle_path` and `uri strip_prefix`, are the site's
 // own business, and nobody who signs knows them.
 func sent(r *http.Request) (method string, u *url.URL) {
+	if o, ok := r.Context().Value(signedKey{}).(http.Request); ok {
+		return o.Method, o.URL
+	}
 	if o, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && o.URL != nil {
 		return o.Method, o.URL
 	}

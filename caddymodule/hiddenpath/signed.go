@@ -73,6 +73,9 @@ func (h *Handler) serveSigned(w http.ResponseWriter, r *http.Request, next caddy
 	return servePrivate(w, h.unsigned(r), next)
 }
 
+// signedKey is where the context has the request with its signature.
+type signedKey struct{}
+
 // unsigned takes the signature off, so that what comes next, a cache or an origin, sees the
 // address that was signed: in place, as strip does, and off the address as it was sent,
 // which page_cache tells pages apart by.
@@ -87,7 +90,8 @@ func (h *Handler) unsigned(r *http.Request) *http.Request {
 	if !ok || sent.URL == nil {
 		return r
 	}
+	ctx := context.WithValue(r.Context(), signedKey{}, sent) // for the matcher behind
 	u := *sent.URL
 	sent.URL, sent.RequestURI = &u, clean(&u)
-	return r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, sent))
+	return r.WithContext(context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, sent))
 }
