@@ -93,7 +93,7 @@ func TestListIsSafeToRead(t *testing.T) {
 		c.Do("GET", "/query?u=%1b%5d0%3bowned%07%0ax")
 	}
 	var out string
-	eventuallyListed(t, func() bool {
+	eventually(t, func() bool {
 		var err error
 		if out, err = runLimit(t, g, "list"); err != nil {
 			t.Fatal(err)
@@ -108,7 +108,7 @@ func TestListIsSafeToRead(t *testing.T) {
 	for range 3 {
 		c.Do("GET", long)
 	}
-	eventuallyListed(t, func() bool {
+	eventually(t, func() bool {
 		out, _ = runLimit(t, g, "list")
 		return strings.Contains(out, `"query" "#`)
 	})
@@ -122,7 +122,7 @@ func TestListIsSafeToRead(t *testing.T) {
 	}
 }
 
-func eventuallyListed(t *testing.T, holds func() bool) {
+func eventually(t *testing.T, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -20,7 +20,7 @@ import (
 )
 
 func sign() *cobra.Command {
-	cmd := &cobra.Command{Use: "sign", Short: "Makes signing keys, and paths signed with them"}
+	cmd := &cobra.Command{Use: "sign", Short: "Makes signing keys, and paths and addresses signed with them"}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "key",
 		Short: "Prints a new signing key: put it first in FLASHGATE_KEYS",
@@ -29,7 +29,7 @@ func sign() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), flashgate.NewKey())
 			return err
 		},
-	}, signPath(), signRotate())
+	}, signPath(), signURL(), signRotate())
 	return cmd
 }
 
