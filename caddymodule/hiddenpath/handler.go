@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 func init() {
@@ -24,6 +25,13 @@ const op = "hidden_path"
 // was taken off. Wrong, expired, another's and another sale's tokens get the same
 // bytes. Every other request goes on untouched.
 //
+// Without a sale a token is good for one use: its answer, up to 64 KiB, is kept until the
+// token expires and given again, with `Idempotent-Replayed: true`, to a repeat by the
+// same visitor. A repeat is answered 504 `unknown_outcome` while that is not known.
+//
+// Every answer from the mint and from behind the guard, refusals too, has
+// `Cache-Control: no-store` and `Referrer-Policy: no-referrer`.
+//
 // After the guard `{http.hidden_path.order}` and `{http.hidden_path.sale}` are set,
 // and the request's path ends where the token began.
 type Handler struct {
@@ -31,7 +39,8 @@ type Handler struct {
 	Mint app.Pattern `json:"mint"`
 
 	// The request that carries the token in its last segment, such as
-	// "POST /api/sales/{sale}/orders/{token}". All its other named segments must be
+	// "POST /api/sales/{sale}/orders/{token}". Its method must be POST: an address that
+	// is opened with GET stays in histories. All its other named segments must be
 	// in Mint as well: a token is good for their values only.
 	Guard app.Pattern `json:"guard"`
 
@@ -55,9 +64,10 @@ type Handler struct {
 	// "caddy" hands errors to handle_errors. Default: problem documents.
 	Errors app.Errors `json:"errors,omitempty"`
 
-	app   *app.App
-	token string   // name of the guard's last segment
-	extra []string // the guard's other names, without the sale
+	app    *app.App
+	logger *zap.Logger
+	token  string   // name of the guard's last segment
+	extra  []string // the guard's other names, without the sale
 }
 
 // CaddyModule returns the Caddy module information.
@@ -87,6 +97,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 			h.extra = append(h.extra, n)
 		}
 	}
+	h.logger = ctx.Logger()
 	h.app, err = app.Get(ctx)
 	return err
 }
@@ -111,6 +122,7 @@ var pathInvalid = &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Mess
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	app.CountDecision(op, string(flashgate.ErrorCode(err)))
+	w.Header()["Referrer-Policy"] = []string{"no-referrer"} // and no-store, as every refusal
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 }
 
