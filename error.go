@@ -32,7 +32,7 @@ const (
 	CodeInternal        Code = "internal"
 	CodeSaleClosed      Code = "sale_closed"     // the sale is reconciling
 	CodeUnavailable     Code = "unavailable"     // a backend is away and nothing was reserved
-	CodeUnknownOutcome  Code = "unknown_outcome" // reserved, but not known to be durable: poll Order
+	CodeUnknownOutcome  Code = "unknown_outcome" // it may have happened: poll Order, or ask again
 )
 
 // CodeInfo is one row of the table of codes.

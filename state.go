@@ -179,7 +179,9 @@ func Allow(ctx context.Context, l Limiter, key string, r Rate) (Verdict, error) 
 	return charges[0].Verdict, err
 }
 
-// OneTime keeps values that can be taken exactly once.
+// OneTime keeps values that can be taken, or changed into something else, exactly once.
+// Three verbs: Take needs not know what it takes, and CompareAndSwap leaves something
+// behind that lives on.
 type OneTime interface {
 	// Put writes a value and replaces an older one. ttl is positive.
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration) error
@@ -187,6 +189,14 @@ type OneTime interface {
 	// concurrent calls one gets it. False when there is none or it is over. After a
 	// time-out it is taken or not: treat it as taken.
 	Take(ctx context.Context, key string) (value []byte, ok bool, err error)
+	// CompareAndSwap writes next in the place of old, in one atomic step, and returns the
+	// value that was there before; false when there was none or it was over. Any other
+	// value than old stays. The end of its life does not change.
+	//
+	// A store may send it again when a reply is lost. Who must know whether they were the
+	// one writes a next that nobody else writes, and takes a before that is next for
+	// old. After a time-out it is written or not. The caller must not change before.
+	CompareAndSwap(ctx context.Context, key string, old, next []byte) (before []byte, ok bool, err error)
 }
 
 // PageStore keeps cached pages. It may forget anything at any time.

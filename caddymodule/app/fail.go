@@ -49,11 +49,12 @@ func (a *App) logFailure(r *http.Request, op string, err error) {
 	a.logger.Error("request failed", fields...)
 }
 
-// expected reports whether an answer of 503 is one of the site's ordinary ones. The
-// metrics count them.
+// expected reports whether an answer of 503 or 504 is one of the site's ordinary ones.
+// The metrics count them.
 func expected(err error) bool {
 	e, ok := errors.AsType[*flashgate.Error](err)
-	return ok && (e.Code == flashgate.CodeSaleClosed || e.Code == flashgate.CodeUnavailable && e.Err == nil)
+	return ok && (e.Code == flashgate.CodeSaleClosed || e.Code == flashgate.CodeUnavailable && e.Err == nil ||
+		e.Code == flashgate.CodeUnknownOutcome && e.Err == nil && e.Order == "")
 }
 
 // withRetry says when to come back where the contract promises it and the cause did

@@ -54,6 +54,14 @@ func (c stateCalls) Take(ctx context.Context, key string) (value []byte, ok bool
 	return value, ok, err
 }
 
+func (c stateCalls) CompareAndSwap(ctx context.Context, key string, old, next []byte) (before []byte, ok bool, err error) {
+	before, err = through(c.s, func(b StateBackend) (before []byte, err error) {
+		before, ok, err = b.CompareAndSwap(ctx, key, old, next)
+		return before, err
+	})
+	return before, ok, err
+}
+
 func (c stateCalls) GetPage(ctx context.Context, key string) (page []byte, ok bool, err error) {
 	page, err = through(c.s, func(b StateBackend) (page []byte, err error) {
 		page, ok, err = b.GetPage(ctx, key)

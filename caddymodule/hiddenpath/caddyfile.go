@@ -37,7 +37,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //
 //	hidden_path [<matcher>] {
 //	    mint    POST <pattern>          # answers with a token
-//	    guard   <method> <pattern>      # the last segment is the token
+//	    guard   POST <pattern>          # the last segment is the token
 //	    sale    {<segment>}             # default: no sale, one use
 //	    ttl     <duration>              # default 60s
 //	    user    <placeholder>           # default {http.auth.user.id}
@@ -113,6 +113,8 @@ func (h *Handler) Validate() error {
 		return errors.New("hidden_path needs a line such as: guard POST /api/sales/{sale}/orders/{token}")
 	case h.Mint.Method() != "POST":
 		return errors.New("mint must be POST: a link or a picture must not be able to ask for a token")
+	case h.Guard.Method() != "POST":
+		return errors.New("guard must be POST: an address that is opened with GET stays in histories, and links and pictures can open it")
 	case h.TTL != 0 && (time.Duration(h.TTL) < minTTL || time.Duration(h.TTL) > maxTTL):
 		return fmt.Errorf("ttl must be between %s and %s", minTTL, maxTTL)
 	}

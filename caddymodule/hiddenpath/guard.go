@@ -24,34 +24,26 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, vals []string, n
 		return h.refuse(w, r, err)
 	}
 	token := h.Guard.Value(vals, h.token)
-	order, _, err := keys.Open(token, claim, time.Now())
+	order, expires, err := keys.Open(token, claim, time.Now())
 	if err != nil {
 		return h.refuse(w, r, pathInvalid)
 	}
-	grant := Grant{Order: order, User: user}
-	if h.Sale != "" {
-		grant.Sale = flashgate.SaleID(claim.Sale)
-	} else if err := h.use(r.Context(), token); err != nil {
-		return h.refuse(w, r, err)
+	if h.Sale == "" {
+		return h.once(w, r, token, expires, Grant{User: user}, next)
 	}
+	s := newSealed(w)
+	defer s.finish()
+	return h.pass(s, r, Grant{Order: order, Sale: flashgate.SaleID(claim.Sale), User: user}, next)
+}
+
+// pass hands a request on without its token.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, grant Grant, next caddyhttp.Handler) error {
 	app.CountDecision(op, "passed")
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.hidden_path.order", string(grant.Order))
 	repl.Set("http.hidden_path.sale", string(grant.Sale))
 	strip(r)
 	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), grantKey{}, grant)))
-}
-
-// use takes a token's one use, in one step: of concurrent requests one passes.
-func (h *Handler) use(ctx context.Context, token string) error {
-	_, ok, err := h.app.OneTime().Take(ctx, oneTimeKey(token))
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return pathInvalid
-	}
-	return nil
 }
 
 // strip takes the last segment off. It changes the request in place, as Caddy's

@@ -1,7 +1,9 @@
 package hiddenpath_test
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +130,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 		"another spelling": c.Do("POST", "/api/sales/%31/orders/"+token),
 	} {
 		a.Header.Del("Date")
-		if a.Status != want.Status || a.Body != want.Body || !sameHeader(a.Header, want.Header) {
+		if a.Status != want.Status || a.Body != want.Body || !equalHeaders(a.Header, want.Header) {
 			t.Errorf("%s: %+v\nwant %+v", name, a, want)
 		}
 	}
@@ -140,17 +142,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 	}
 }
 
-func sameHeader(a, b http.Header) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k := range a {
-		if a.Get(k) != b.Get(k) {
-			return false
-		}
-	}
-	return true
-}
+func equalHeaders(a, b http.Header) bool { return maps.EqualFunc(a, b, slices.Equal) }
 
 func TestMintAndGuardAskWhoAndWhen(t *testing.T) {
 	g := gatewaytest.Run(t, sales)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 func init() {
@@ -26,6 +27,13 @@ const op = "hidden_path"
 // was taken off. Wrong, expired, another's and another sale's tokens get the same
 // bytes. Every other request goes on untouched.
 //
+// Without a sale a token is good for one use: its answer, up to 64 KiB, is kept until the
+// token expires and given again, with `Idempotent-Replayed: true`, to a repeat by the
+// same visitor. A repeat is answered 504 `unknown_outcome` while that is not known.
+//
+// Every answer from the mint and from behind the guard, refusals too, has
+// `Cache-Control: no-store` and `Referrer-Policy: no-referrer`.
+//
 // After the guard `{http.hidden_path.order}` and `{http.hidden_path.sale}` are set,
 // and the request's path ends where the token began.
 //
@@ -36,7 +44,8 @@ type Handler struct {
 	Mint app.Pattern `json:"mint,omitzero"`
 
 	// The request that carries the token in its last segment, such as
-	// "POST /api/sales/{sale}/orders/{token}". All its other named segments must be
+	// "POST /api/sales/{sale}/orders/{token}". Its method must be POST: an address that
+	// is opened with GET stays in histories. All its other named segments must be
 	// in Mint as well: a token is good for their values only.
 	Guard app.Pattern `json:"guard,omitzero"`
 
@@ -66,9 +75,10 @@ type Handler struct {
 
 	Signatures
 
-	app   *app.App
-	token string   // name of the guard's last segment
-	extra []string // the guard's other names, without the sale
+	app    *app.App
+	logger *zap.Logger
+	token  string   // name of the guard's last segment
+	extra  []string // the guard's other names, without the sale
 
 	trees  trees // of Signed
 	verify signedurl.Policy
@@ -84,6 +94,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.Validate(); err != nil {
 		return err
 	}
+	h.logger = ctx.Logger()
 	if h.app, err = app.Get(ctx); err != nil || len(h.Signed) > 0 {
 		return errors.Join(err, h.provisionSigned())
 	}
@@ -130,6 +141,7 @@ var pathInvalid = &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Mess
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	app.CountDecision(op, string(flashgate.ErrorCode(err)))
+	w.Header()["Referrer-Policy"] = []string{"no-referrer"} // and no-store, as every refusal
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 }
 

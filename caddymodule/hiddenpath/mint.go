@@ -33,7 +33,7 @@ func (h *Handler) mint(w http.ResponseWriter, r *http.Request, vals []string) er
 	ttl := time.Duration(h.TTL)
 	path, order := keys.Mint(claim, time.Now().Add(ttl))
 	if h.Sale == "" {
-		if err := h.app.OneTime().Put(r.Context(), oneTimeKey(path), []byte{1}, ttl); err != nil {
+		if err := h.app.OneTime().Put(r.Context(), oneTimeKey(path), fresh, ttl); err != nil {
 			return h.refuse(w, r, err)
 		}
 	}
@@ -74,6 +74,3 @@ func (h *Handler) checkWindow(r *http.Request, name string) error {
 		return nil
 	}
 }
-
-// oneTimeKey is the key of a token without a sale.
-func oneTimeKey(path string) string { return "hidden_path/" + path }

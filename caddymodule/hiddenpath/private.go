@@ -79,7 +79,7 @@ func setPrivate(h http.Header) {
 			kept = append(kept, d)
 		}
 	}
-	noReferrer(h)
+	h.Set("Referrer-Policy", "no-referrer")
 	h["Cache-Control"] = []string{strings.Join(kept, ", ")}
 	for name := range h {
 		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
@@ -87,9 +87,6 @@ func setPrivate(h http.Header) {
 		}
 	}
 }
-
-// noReferrer keeps an address out of the Referer header of what the page asks for next.
-func noReferrer(h http.Header) { h.Set("Referrer-Policy", "no-referrer") }
 
 // directives cuts a Cache-Control value at its commas, those in quotes aside.
 func directives(value string) (out []string) {

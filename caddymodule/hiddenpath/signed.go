@@ -63,7 +63,6 @@ func (h *Handler) serveSigned(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	result := h.verify.Verify(keys, facts(r), time.Now())
 	if result.Status != signedurl.Valid {
-		noReferrer(w.Header()) // another's, or not valid yet or any more, is still somebody's
 		return h.refuse(w, r, pathInvalid)
 	}
 	app.CountDecision(op, "passed")

@@ -141,7 +141,7 @@ func TestSignedRefusalsAreAlike(t *testing.T) {
 		"CWE-41 a path of several meaning": c.Do("GET", strings.Replace(good, "/a", "/./a", 1)),
 	} {
 		a.Header.Del("Date")
-		if a.Status != want.Status || a.Body != want.Body || !sameHeader(a.Header, want.Header) {
+		if a.Status != want.Status || a.Body != want.Body || !equalHeaders(a.Header, want.Header) {
 			t.Errorf("%s: %+v\nwant %+v", name, a, want)
 		}
 	}

@@ -229,7 +229,7 @@ func TestCaptchaAlone(t *testing.T) {
 
 func TestHiddenPathAlone(t *testing.T) {
 	t.Parallel()
-	s := serve(t, t.TempDir(), "\thidden_path {\n\t\tmint POST /door\n\t\tguard GET /room/{token}\n\t}")
+	s := serve(t, t.TempDir(), "\thidden_path {\n\t\tmint POST /door\n\t\tguard POST /room/{token}\n\t}")
 	status, body, _ := s.do(t, "GET", "/room/made-up", "")
 	wantAnswer(t, "a made-up token", status, body, 404, `"path_invalid"`)
 	status, body, _ = s.do(t, "GET", "/room", "")
@@ -240,8 +240,16 @@ func TestHiddenPathAlone(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &minted); err != nil {
 		t.Fatal(err)
 	}
-	status, body, _ = s.do(t, "GET", "/room/"+minted.Path, "")
-	wantAnswer(t, "the token", status, body, 200, "GET /room user")
+	status, body, header := s.do(t, "POST", "/room/"+minted.Path, "")
+	wantAnswer(t, "the token", status, body, 200, "POST /room user")
+	if header.Get("Cache-Control") != "no-store" || header.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("header of what is behind the guard: %v", header)
+	}
+	status, body, header = s.do(t, "POST", "/room/"+minted.Path, "")
+	wantAnswer(t, "the token again", status, body, 200, "POST /room user")
+	if header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the origin was asked twice: %v", header)
+	}
 }
 
 func TestPageCacheAlone(t *testing.T) {

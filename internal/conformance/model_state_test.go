@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -184,6 +185,34 @@ func (s *state) Take(ctx context.Context, key string) ([]byte, bool, error) {
 	}
 	if !ok || !time.Now().Before(v.ends) && !planted("one-time: no end") || len(v.bytes) == 0 && planted("one-time: empty is nothing") {
 		return nil, false, nil
+	}
+	return v.bytes, true, nil
+}
+
+func (s *state) CompareAndSwap(ctx context.Context, key string, old, next []byte) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.values[key]
+	if !ok && planted("swap: writes where nothing is") {
+		s.values[key] = value{next, time.Now().Add(time.Hour)}
+	}
+	if !ok || !time.Now().Before(v.ends) && !planted("swap: no end") {
+		return nil, false, nil
+	}
+	yield(&s.mu, "swap: not atomic")
+	if bytes.Equal(v.bytes, old) || planted("swap: whatever there is") || len(v.bytes) == 0 && planted("swap: empty is any") {
+		ends := v.ends
+		if planted("swap: begins a new life") {
+			ends = time.Now().Add(time.Hour)
+		}
+		kept := bytes.Clone(next)
+		if planted("swap: keeps the caller's bytes") {
+			kept = next
+		}
+		s.values[key] = value{kept, ends}
+		if planted("swap: returns what is there now") {
+			return next, true, nil
+		}
 	}
 	return v.bytes, true, nil
 }

@@ -24,6 +24,10 @@ func OneTime(t *testing.T, open func(t *testing.T) OneTimeFixture) {
 		{name: "Expires", run: oneTimeExpires},
 		{name: "ReplacedLivesOn", run: oneTimeReplacedLivesOn},
 		{name: "OneWinner", run: oneTimeOneWinner},
+		{name: "Swap", run: oneTimeSwap},
+		{name: "SwapValues", run: oneTimeSwapValues},
+		{name: "SwapKeepsTheEnd", run: oneTimeSwapKeepsTheEnd},
+		{name: "SwapOneWinner", run: oneTimeSwapOneWinner},
 	})
 }
 

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"time"
@@ -164,6 +165,25 @@ func (s *Store) Take(ctx context.Context, key string) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	return e.value, true, nil
+}
+
+// CompareAndSwap writes next in the place of old and returns what was there before.
+func (s *Store) CompareAndSwap(ctx context.Context, key string, old, next []byte) (before []byte, ok bool, err error) {
+	if err := ended(ctx, "memory.CompareAndSwap"); err != nil {
+		return nil, false, err
+	}
+	s.values.ComputeIfPresent(key, func(e entry) (entry, otter.ComputeOp) {
+		left := e.ends.Sub(s.now())
+		if left <= 0 {
+			return e, otter.InvalidateOp
+		}
+		before, ok = e.value, true
+		if !bytes.Equal(e.value, old) {
+			return e, otter.CancelOp
+		}
+		return entry{value: bytes.Clone(next), ends: e.ends, ttl: left}, otter.WriteOp
+	})
+	return before, ok, nil
 }
 
 // GetPage reads a page.

@@ -241,6 +241,7 @@ func TestAServerThatIsAwayShowsInTime(t *testing.T) {
 		"Check":   s.Check,
 		"Allow":   func(ctx context.Context) error { _, err := flashgate.Allow(ctx, s, "k", day); return err },
 		"Take":    func(ctx context.Context) error { _, _, err := s.Take(ctx, "k"); return err },
+		"Swap":    func(ctx context.Context) error { _, _, err := s.CompareAndSwap(ctx, "k", nil, nil); return err },
 		"Session": func(ctx context.Context) error { _, err := s.Session(ctx, "k"); return err },
 		"Clear":   s.ClearPages,
 		"Delete":  func(ctx context.Context) error { return s.DeleteSession(ctx, "k") },
@@ -313,6 +314,16 @@ func TestLostReplies(t *testing.T) {
 	}
 	if _, ok, err := s.Take(ctx, "k"); ok || err != nil {
 		t.Errorf("the second Take: %v, %v", ok, err)
+	}
+	if err := s.Put(ctx, "k", []byte("v"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.CompareAndSwap(ctx, "k", []byte("x"), nil); err != nil { // the server knows the script now
+		t.Fatal(err)
+	}
+	p.CutReply()
+	if before, ok, err := s.CompareAndSwap(ctx, "k", []byte("v"), []byte("mine")); string(before) != "mine" || !ok || err != nil {
+		t.Errorf("CompareAndSwap without a reply: %q, %v, %v; want what it wrote itself", before, ok, err)
 	}
 	p.CutReply()
 	if _, _, err := s.GetPage(ctx, "k"); err != nil {

@@ -35,6 +35,21 @@ func (s *Store) Take(ctx context.Context, key string) (value []byte, ok bool, er
 	return []byte(text), true, nil
 }
 
+// CompareAndSwap writes next in the place of old and returns what was there before. It
+// may be sent twice: the second finds next, which the caller knows.
+func (s *Store) CompareAndSwap(ctx context.Context, key string, old, next []byte) (before []byte, ok bool, err error) {
+	text, err := swapScript.run(ctx, s.client, []string{s.valueKey(key)}, old, next).Text()
+	if errors.Is(err, goredis.Nil) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, unavailable("redis.CompareAndSwap", err)
+	}
+	return []byte(text), true, nil
+}
+
+var swapScript = mustScript("compare_and_swap")
+
 func (s *Store) valueKey(key string) string { return s.key("once", boundedID(key)) }
 
 var _ flashgate.OneTime = (*Store)(nil)

@@ -1,0 +1,26 @@
+package hiddenpath
+
+import (
+	"context"
+	"net/http"
+)
+
+// Record lets a handler answer w, as behind the guard, and returns what is kept of that.
+// client is over when the client is gone.
+func Record(w http.ResponseWriter, client context.Context, f func(http.ResponseWriter)) []byte {
+	rec := newRecorder(w, client)
+	f(rec)
+	return rec.reply()
+}
+
+// Replay answers w from what was kept; false when that is no reply.
+func Replay(w http.ResponseWriter, kept []byte) bool {
+	p, ok := parseReply(kept)
+	if ok {
+		p.write(w)
+	}
+	return ok
+}
+
+// MaxReply bounds what is kept.
+const MaxReply = maxReply
