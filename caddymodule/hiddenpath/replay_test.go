@@ -46,7 +46,7 @@ func TestAnswersThatAreGivenAgain(t *testing.T) {
 		"created":     func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Location", "/x/7"); w.WriteHeader(201) },
 		"no content":  func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) },
 		"redirect":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/done", http.StatusSeeOther) },
-		"refused":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", 422) },
+		"refused":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusUnprocessableEntity) },
 		"its own 404": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
 		"bytes":       func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(bytes.Repeat(every, 200)) },
 		"no type":     func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html><p>a page")) },
