@@ -1,6 +1,7 @@
-// Package keyfile keeps the signing keys of an embedded installation in a file of
-// the data folder, so that a site that set no keys still has them after a restart.
+// Package keyfile gives the signing keys that hold now: those of a setting, of a file that is
+// read again when it changes, or of an embedded installation's data folder, so that a site
+// that set no keys still has them after a restart. It rotates the keys of a file.
 //
-// The gateway's app and the demo's mains call it. It imports the domain and the
-// standard library, and must never import Caddy or an adapter.
+// Gateway, shop, worker and their commands call it. It must never import Caddy or an
+// adapter.
 package keyfile

@@ -1,13 +1,13 @@
 package keyfile
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
 
 	"flashgate"
+
+	"github.com/gofrs/flock"
 )
 
 // Bounds of a rotation.
@@ -60,15 +60,15 @@ func Rotate(path string, now time.Time, in, keep time.Duration) (*flashgate.KeyS
 	return next, write(path, b.String(), func(temporary string) error { return os.Rename(temporary, path) })
 }
 
-// lock keeps a second rotation away.
+// lock keeps a second rotation away. The system releases it when the process dies.
 func lock(path string) (unlock func(), err error) {
-	name := path + ".lock"
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, flashgate.Errorf(flashgate.CodeWrongState, "keyfile.Rotate", "another rotation is under way; if none is, remove %s", name)
-	}
+	f := flock.New(path+".lock", flock.SetPermissions(0o600))
+	locked, err := f.TryLock()
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	return func() { _, _ = f.Close(), os.Remove(name) }, nil
+	if !locked {
+		return nil, flashgate.Errorf(flashgate.CodeWrongState, "keyfile.Rotate", "another rotation is under way")
+	}
+	return func() { _ = f.Close() }, nil // the file stays: removing it would let two in
 }

@@ -10,6 +10,8 @@ import (
 
 	"flashgate"
 	"flashgate/internal/keyfile"
+
+	"github.com/gofrs/flock"
 )
 
 // clock is a time that the test sets.
@@ -195,14 +197,17 @@ func TestRotateErrors(t *testing.T) {
 			t.Errorf("%s: %s", name, code)
 		}
 	}
-	writeKeys(t, path+".lock", "")
+	held := flock.New(path + ".lock")
+	if ok, err := held.TryLock(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
 	if code := rotate(0, 24*time.Hour); code != flashgate.CodeWrongState {
 		t.Errorf("while another one is under way: %s", code)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the file has changed: %v", err)
 	}
-	if err := os.Remove(path + ".lock"); err != nil {
+	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
 	// Of many at once one is made: the others find its lock, or its key that waits.
