@@ -77,6 +77,9 @@ func TestSignedGuardFailsClosed(t *testing.T) {
 			}
 		}
 	}
+	// Go spells this path anew, and then without the encoded slash.
+	quoted := s.sign("/files/a%22/b", signedurl.Terms{})
+	refused(t, "an encoded slash beside what must be encoded", c.Do("GET", strings.Replace(quoted, "a%22/b", `a"%2Fb`, 1)))
 	for _, path := range []string{"/files/a?", "/%66iles/%61?", "/files/a?x=y&"} {
 		if a := c.Do("GET", path+signature); a.Status != 200 {
 			t.Errorf("%s is what was signed: %+v", path, a)

@@ -111,7 +111,7 @@ func lowerHost(host string) string {
 // no bits, and for more than the address has.
 func network(a netip.Addr, bits byte) string {
 	p, err := a.Unmap().WithZone("").Prefix(int(bits))
-	if err != nil || bits == 0 {
+	if err != nil || bits == 0 || !p.IsValid() { // the zero Addr has no error
 		return ""
 	}
 	return p.String()
