@@ -24,3 +24,11 @@ func Replay(w http.ResponseWriter, kept []byte) bool {
 
 // MaxReply bounds what is kept.
 const MaxReply = maxReply
+
+// Refuse answers as every invalid token is answered.
+func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request) error {
+	return h.refuse(w, r, pathInvalid)
+}
+
+// OneTimeKey is where the state of a token is kept.
+func OneTimeKey(token string) string { return oneTimeKey(token) }

@@ -173,9 +173,6 @@ func (p reply) write(w http.ResponseWriter) {
 	}
 }
 
-// isState reports whether a one-time value is in a state.
-func isState(value []byte, state byte) bool { return len(value) > 0 && value[0] == state }
-
 // fresh is the value of a token that nobody has used.
 var fresh = []byte{stateFresh}
 
