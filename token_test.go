@@ -186,37 +186,3 @@ func FuzzParseOrderID(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkMint(b *testing.B) {
-	k, err := flashgate.ParseKeyring(flashgate.NewKey())
-	if err != nil {
-		b.Fatal(err)
-	}
-	c := flashgate.Claim{Sale: "1", Session: strings.Repeat("s", 43), User: "u1"}
-	expires := time.Now().Add(time.Minute)
-	b.ReportAllocs()
-	for b.Loop() {
-		k.Mint(c, expires)
-	}
-}
-
-func BenchmarkOpen(b *testing.B) {
-	k, err := flashgate.ParseKeyring(flashgate.NewKey())
-	if err != nil {
-		b.Fatal(err)
-	}
-	c := flashgate.Claim{Sale: "1", Session: strings.Repeat("s", 43), User: "u1"}
-	now := time.Now()
-	good, _ := k.Mint(c, now.Add(time.Minute))
-	for name, path := range map[string]string{"valid": good, "made up": strings.Repeat("A", len(good))} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_, _, err := k.Open(path, c, now)
-				if (err == nil) != (name == "valid") {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -62,6 +62,30 @@ func TestGuardFailsClosed(t *testing.T) {
 		"/api/sales/1/orders%00",
 		"/api/sales/1/orders.",
 		"/api/sales/1/orders%20",
+		"/api/sales/1/orders%09",
+		"/api/sales/1/orders%09/TOKEN",
+		"/api/sales/1/orders/TOKEN%09",
+		"/api/sales/1/orders%0A",
+		"/api/sales/1/%2e/orders",
+		"/api/sales/1/%2E/orders/TOKEN",
+		"/api/sales/1/x/%2e%2e/orders",
+		"/api/sales/1/x%2f..%2forders",
+		"/api/sales/1/x/%2e./orders/TOKEN",
+		"/x/%2e%2e/api/sales/1/orders",
+		"/api/sales/1/orders/%2e",
+		"/api/sales/1/orders/x/%2e%2e",
+		"/api/sales/1/orders/TOKEN/%2e%2e",
+		"/api/sales/1/orders%C0%AFTOKEN", // overlong /
+		"/api/sales/1%C0%AForders",
+		"/api/sales/1/%C1%AFrders",          // overlong o
+		"/api/sales/1/orders%EF%BC%8FTOKEN", // full-width /
+		"/api/sales/1/orders%5CTOKEN",
+		"/api/sales/1/orders%3FTOKEN",
+		"/api/sales/1/orders%3F/TOKEN",
+		"/api/sales/1/orders%23TOKEN",
+		"/api/sales/1/orders%3Bx",
+		"/api/sales/1/orders/TOKEN%3F",
+		"/api/sales/1/orders?/TOKEN",
 	} {
 		for _, method := range []string{"POST", "GET", "PUT", "DELETE"} {
 			a := c.Do(method, strings.ReplaceAll(path, "TOKEN", token))

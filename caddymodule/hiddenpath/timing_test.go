@@ -1,14 +1,13 @@
 package hiddenpath_test
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"math"
 	mathrand "math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"flashgate/caddymodule/gatewaytest"
 	"flashgate/caddymodule/hiddenpath"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -80,15 +78,7 @@ type timingRig struct {
 func newTimingRig(t *testing.T) *timingRig {
 	o := newOrigin(t, nil)
 	g := gatewaytest.Run(t, o.inFront(downloads))
-	rig := &timingRig{handler: new(hiddenpath.Handler), tokens: map[string][]*http.Request{}, unknownKey: map[string]bool{}, usedKeys: map[string]string{}}
-	for p, text := range map[*app.Pattern]string{&rig.handler.Mint: "POST /files/{file_id}/link", &rig.handler.Guard: "POST /files/{file_id}/get/{token}"} {
-		if err := p.UnmarshalText([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rig.handler.Provision(caddy.ActiveContext()); err != nil {
-		t.Fatal(err)
-	}
+	rig := &timingRig{handler: provision(t, ""), tokens: map[string][]*http.Request{}, unknownKey: map[string]bool{}, usedKeys: map[string]string{}}
 	strange, err := flashgate.ParseKeyring(flashgate.NewKey())
 	if err != nil {
 		t.Fatal(err)
@@ -124,11 +114,7 @@ func newTimingRig(t *testing.T) *timingRig {
 			if kind == "another session's, used" {
 				rig.usedKeys[path] = hiddenpath.OneTimeKey(token)
 			}
-			repl := caddy.NewReplacer()
-			repl.Set("http.auth.user.id", "u1")
-			repl.Set("http.auth.user.session", "mine")
-			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), "POST", path, nil)
-			rig.tokens[kind] = append(rig.tokens[kind], r)
+			rig.tokens[kind] = append(rig.tokens[kind], request(t.Context(), path))
 		}
 	}
 	return rig
@@ -192,7 +178,7 @@ func TestTimingFigures(t *testing.T) {
 		if v := rig.welch(kind, rig.handler.ServeHTTP); math.IsNaN(v) {
 			t.Errorf("%s: no measurements", kind)
 		} else {
-			t.Logf("%s against made up: t = %.1f", kind, v)
+			t.Log(fmt.Sprintf("%s against made up: t = %.1f", kind, v))
 		}
 	}
 }

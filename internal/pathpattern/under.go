@@ -21,10 +21,10 @@ const (
 // Origins differ in what they normalise and in which order, and a proxy between
 // may do it once more. So Under does not normalise the path once; it tries every
 // reading that these steps give in any order: percent-decoding (at most three
-// times), backslash to slash, cutting `;` parameters, cutting at a NUL, `?` or `#`
-// that a decoding laid bare, joining double slashes, resolving dot segments. In
-// each reading it ignores case, a trailing slash, and dots and blanks at a
-// segment's end.
+// times), overlong UTF-8 and full-width characters to ASCII, backslash to slash, cutting
+// `;` parameters, cutting at a NUL, `?` or `#` that a decoding laid bare, joining double
+// slashes, resolving dot segments. In each reading it ignores case, a trailing slash, and
+// dots, blanks and control characters at a segment's end.
 //
 // A path without any of these costs one walk and no allocation. One with so many
 // that the search would not end soon counts as under.
@@ -103,9 +103,15 @@ func (s *segment) mayBe(part string, more bool) bool {
 	return equalFolded(part, s.folded) || strings.EqualFold(trimTail(part), s.loose)
 }
 
-// trimTail takes off what file systems without regard for it ignore at a name's
-// end.
-func trimTail(part string) string { return strings.TrimRight(part, ". ") }
+// trimTail takes off what origins ignore at a name's end: file systems dots and blanks,
+// frameworks that trim all white space, and some any control character.
+func trimTail(part string) string {
+	end := len(part)
+	for end > 0 && (part[end-1] <= ' ' || part[end-1] == '.' || part[end-1] == 0x7f) {
+		end--
+	}
+	return part[:end]
+}
 
 // plain reports whether a path has one reading only.
 func plain(path string) bool {
@@ -116,6 +122,7 @@ func plain(path string) bool {
 // steps are what an origin may do to a path between two decodings, in any order.
 // Each leaves a path alone that it has nothing to do to.
 var steps = [...]func(string) string{
+	narrow,
 	func(path string) string { return strings.ReplaceAll(path, `\`, "/") },
 	cutParams,
 	cutQuery,

@@ -57,6 +57,16 @@ var under = []string{
 	"/api/sales/1/orders./tok",
 	"/api/sales/1/orders%20",
 	"/api/%2Fsales/%2e/1;x/%4frders%5c%5ctok",
+	"/api/sales/1/orders%09",
+	"/api/sales/1/orders%0A%7F/tok",
+	"/api/sales/1/orders%C0%AFtok", // overlong slashes
+	"/api/sales/1/orders%E0%80%AFtok",
+	"/api/sales/1%F0%80%80%AForders",
+	"/api/sales/1/%C1%AFrders", // an overlong o
+	"/api/sales/1/x%C0%AF%C0%AE%C0%AE/orders",
+	"/api/sales/1%EF%BC%8Forders", // a full-width slash, and letters
+	"/api/sales/1/%EF%BD%8F%EF%BC%B2ders",
+	"/api/sales/1%25EF%25BC%258Forders",
 	"/api/sales/1/%C5%BForders/../order%C5%BF", // the long s is an S in capitals
 	"api/sales/1/orders",
 }
@@ -72,6 +82,10 @@ var notUnder = []string{
 	"/api/sales/1",
 	"/api/sales/1/",
 	"/api/sales/1/captcha",
+	"/api/sales/1/%EF%BC%8E%EF%BD%9E", // full-width, and nothing of ours
+	"/api/sales/1/ord%C0ers",
+	"/api/sales/1/\u5546\u54c1/%E0%A4%95%F0%9F%8E%81",
+	"/api/sales/1/%09orders",
 	"/api/sales/1/path",
 	"/api/sales/1/orders2",
 	"/api/sales/1/ordersx/tok",
