@@ -20,7 +20,6 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("test_implicit", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return implicit{}, nil
 	})
-	httpcaddyfile.RegisterDirectiveOrder("test_implicit", httpcaddyfile.Before, "respond")
 }
 
 // implicit is a handler that answers without a call of WriteHeader, each way there is.
@@ -53,10 +52,12 @@ func (implicit) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 func TestEveryAnswerIsPrivate(t *testing.T) {
 	g := gatewaytest.Run(t, `
 SITE {
-	hidden_path {
-		signed /files/*
+	route {
+		hidden_path {
+			signed /files/*
+		}
+		test_implicit
 	}
-	test_implicit
 }`)
 	s, c := newSigner(t, g), g.Client(t)
 	for _, path := range []string{"write", "copy", "flush", "flusher", "early", "nothing"} {
