@@ -3,7 +3,6 @@ package hiddenpath_test
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"math"
 	mathrand "math/rand/v2"
@@ -178,7 +177,7 @@ func TestTimingFigures(t *testing.T) {
 		if v := rig.welch(kind, rig.handler.ServeHTTP); math.IsNaN(v) {
 			t.Errorf("%s: no measurements", kind)
 		} else {
-			t.Log(fmt.Sprintf("%s against made up: t = %.1f", kind, v))
+			t.Logf("%s against made up: t = %.1f", kind, v)
 		}
 	}
 }
