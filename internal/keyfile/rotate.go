@@ -1,7 +1,9 @@
 package keyfile
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ const (
 
 // Rotate adds a new key to a file, and writes the file anew in one step. The new key signs
 // from now + in, when every process that reads the file must have it; the keys that are
-// there end at now + in + keep. Keys that are over go, and comments with them. Of two
+// there end at now + in + keep. Mode and owner stay. Keys that are over go, and comments with them. Of two
 // rotations at once one is refused, CodeWrongState, as is one while a new key waits to sign.
 // It returns the schedule that holds now.
 func Rotate(path string, now time.Time, in, keep time.Duration) (*flashgate.KeySchedule, error) {
@@ -32,12 +34,20 @@ func Rotate(path string, now time.Time, in, keep time.Duration) (*flashgate.KeyS
 	case keep < LeastKeep || keep > MostKeep:
 		return nil, flashgate.Invalid(op, "keep", "must be between %s, the longest life of a path, and %s", LeastKeep, MostKeep)
 	}
+	path, err := filepath.EvalSymlinks(path) // the file is replaced, not a link to it
+	if err != nil {
+		return nil, unreadable(err)
+	}
 	unlock, err := lock(path)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	before, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -57,7 +67,17 @@ func Rotate(path string, now time.Time, in, keep time.Duration) (*flashgate.KeyS
 	for _, k := range next.Keys() {
 		b.WriteString(k.Text() + "\n")
 	}
-	return next, write(path, b.String(), func(temporary string) error { return os.Rename(temporary, path) })
+	err = write(path, b.String(), func(temporary string) error {
+		if err := alike(temporary, before); err != nil {
+			return err
+		}
+		return os.Rename(temporary, path)
+	})
+	if err != nil {
+		return nil, &flashgate.Error{Code: flashgate.CodeUnavailable, Op: op, Message: "The signing keys cannot be written.",
+			Err: fmt.Errorf("%w (the new key is not in force)", err)}
+	}
+	return next, nil
 }
 
 // lock keeps a second rotation away. The system releases it when the process dies.
