@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,4 +48,45 @@ func TestForgedOrders(t *testing.T) {
 			t.Errorf("%s has %d orders, %v", user, len(os), err)
 		}
 	}
+}
+
+// changing are keys that the test changes, as a rotation does.
+type changing struct {
+	ring atomic.Pointer[flashgate.Keyring]
+}
+
+func (c *changing) Keyring() *flashgate.Keyring { return c.ring.Load() }
+
+// An order that was accepted is not lost when its key ends before it is decided: it has no
+// row, so the relay publishes it again, and once the key is back it is decided.
+func TestAKeyEndsBeforeItsOrderIsDecided(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.sale("1", 10)
+	order := r.reserve("1", "ann")
+	other, err := flashgate.ParseKeyring(flashgate.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := new(changing)
+	held.ring.Store(other)
+	w := r.start(func(c *worker.Config) { c.Keys = held })
+	defer w.stop()
+	r.publish("1", order)
+	letters := func() []flashgate.DeadLetter {
+		got, err := r.store.DeadLetters(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	r.eventually("it is a dead letter", func() bool { return len(letters()) > 0 })
+	for _, d := range letters() {
+		if d.Order == order.Order {
+			t.Errorf("the dead letter takes the order's id, which would keep it from being published again: %+v", d)
+		}
+	}
+	held.ring.Store(keys)
+	r.publish("1", order) // as the relay does
+	r.becomes(order.Order, "pending")
 }
