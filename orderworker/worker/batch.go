@@ -46,7 +46,11 @@ type deadPart struct {
 // dead letter, as small a part as can be told apart from its neighbours. fences says
 // whether the worker has a gate that fences are for; with keys an order id that none of
 // them has made is a dead letter, too.
-func newBatch(ds []flashgate.Delivery, fences bool, keys *flashgate.Keyring) *batch {
+func newBatch(ds []flashgate.Delivery, fences bool, signing flashgate.Keys) *batch {
+	var keys *flashgate.Keyring
+	if signing != nil {
+		keys = signing.Keyring()
+	}
 	b := &batch{
 		deliveries: ds, open: make([]int, len(ds)), of: make([]flashgate.SaleID, len(ds)),
 		decided: map[flashgate.SaleID]*settlement{},

@@ -47,11 +47,7 @@ func (r *run) consume() {
 // then acks or returns each. It reports whether all of them could be acked.
 func (r *run) handle(ds []flashgate.Delivery) bool {
 	failpoint.Hit(failpoint.Received)
-	var keys *flashgate.Keyring
-	if r.cfg.Keys != nil {
-		keys = r.cfg.Keys.Keyring()
-	}
-	b := newBatch(ds, r.gate != nil, keys)
+	b := newBatch(ds, r.gate != nil, r.cfg.Keys)
 	for _, d := range b.dead {
 		if r.stop.Err() != nil {
 			break
