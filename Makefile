@@ -13,7 +13,7 @@ CHAOS_FOR ?= 20m
 CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model bench bench-quick
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model conformance bench bench-quick
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ chaos-mutants: ## take one safeguard after the other out of a copy of the code; 
 model: ## check the protocol's model and refute its mutants with Spin
 	@./deploy/test-tools.sh
 	@./deploy/model/run.sh
+
+conformance: ## the public HTTP cache suite against a built Caddy: its release on npm, or the folder SUITE
+	@./deploy/test-tools.sh
+	@SUITE=$(SUITE) ./deploy/conformance/run.sh
 
 race: ## the tests with the race detector
 	@./deploy/test-tools.sh
