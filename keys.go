@@ -153,10 +153,10 @@ func (s *KeySchedule) Keys() []ScheduledKey { return slices.Clone(s.keys) }
 func (k ScheduledKey) Text() string {
 	text := k.text
 	if !k.From.IsZero() {
-		text += ";from=" + k.From.UTC().Format(time.RFC3339)
+		text += ";from=" + k.From.Format(time.RFC3339Nano)
 	}
 	if !k.Until.IsZero() {
-		text += ";until=" + k.Until.UTC().Format(time.RFC3339)
+		text += ";until=" + k.Until.Format(time.RFC3339Nano)
 	}
 	return text
 }

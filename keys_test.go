@@ -105,7 +105,9 @@ func TestRotate(t *testing.T) {
 // has a key that signs.
 func FuzzParseKeySchedule(f *testing.F) {
 	a := flashgate.NewKey()
-	for _, text := range []string{a, a + ",x", a + ";from=2026-11-25T12:00:00Z", a + ";until=2026-11-25T12:00:00Z\n" + flashgate.NewKey(), "# \n" + a} {
+	fraction := a + ";from=2026-01-01T00:00:00.1Z;until=2026-01-01T00:00:00.9Z " + flashgate.NewKey()
+	last := a + ";until=9999-12-31T23:59:59-01:00 " + flashgate.NewKey()
+	for _, text := range []string{fraction, last, a, a + ",x", a + ";from=2026-11-25T12:00:00Z", a + ";until=2026-11-25T12:00:00Z\n" + flashgate.NewKey(), "# \n" + a} {
 		f.Add(text, int64(0))
 	}
 	f.Fuzz(func(t *testing.T, text string, shift int64) {

@@ -32,7 +32,7 @@ to wait through.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SilenceUsage = true
 			if file == "" {
-				setting := os.Getenv("FLASHGATE_KEYS")
+				setting := strings.TrimSpace(os.Getenv("FLASHGATE_KEYS"))
 				path, named := strings.CutPrefix(setting, keyfile.Scheme)
 				switch {
 				case named:
@@ -67,6 +67,8 @@ func plain(err error) error {
 		return err
 	case e.Err != nil:
 		return e.Err
+	case e.Field == "keys":
+		return fmt.Errorf("FLASHGATE_KEYS: %s", e.Message)
 	case e.Field != "":
 		return fmt.Errorf("--%s %s", e.Field, e.Message)
 	default:
