@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flashgate/caddymodule/gatewaytest"
+	"flashgate/internal/servers/serverstest"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -70,7 +71,7 @@ func newBrowser(t *testing.T, url string) *browser {
 		t.Fatal("there is no Chromium: run deploy/test-tools.sh")
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.Flag("disable-quic", true),
+		chromedp.ExecPath(path), chromedp.UserDataDir(serverstest.BrowserProfile(t)), chromedp.NoSandbox, chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.WindowSize(600, 900))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	t.Cleanup(cancel)
