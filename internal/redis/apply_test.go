@@ -66,7 +66,7 @@ func TestApplyALostReply(t *testing.T) {
 	openSale(t, s, sale)
 	r := reservation(sale.ID, newUser(), 1)
 	apply(t, s, sale.ID, 1, entryOf(sale.ID, 1, flashgate.ChangePlaced, r))
-	p.CutReply()
+	p.CutReply("evalsha")
 	apply(t, s, sale.ID, 2, entryOf(sale.ID, 1, flashgate.ChangePlaced, r), entryOf(sale.ID, 2, flashgate.ChangeCancelled, r))
 	wantView(t, s, sale.ID, 10, 0, "after it")
 }

@@ -296,17 +296,17 @@ func TestLostReplies(t *testing.T) {
 	if _, err := flashgate.Allow(ctx, s, "k", rate); err != nil {
 		t.Fatal(err)
 	}
-	p.CutReply()
+	p.CutReply("evalsha")
 	_, err := flashgate.Allow(ctx, s, "k", rate)
 	wantCode(t, err, flashgate.CodeUnavailable, "Allow without a reply")
 	if v, err := flashgate.Allow(ctx, s, "k", rate); err != nil || v.Remaining != 7 {
 		t.Errorf("the third Allow: %+v, %v, want 7 remaining", v, err)
 	}
-	p.CutReply()
+	p.CutReply("\r\nset\r\n")
 	if err := s.Put(ctx, "k", []byte("v"), time.Hour); err != nil {
 		t.Errorf("Put without a reply: %v", err)
 	}
-	p.CutReply()
+	p.CutReply("getdel")
 	_, ok, err := s.Take(ctx, "k")
 	wantCode(t, err, flashgate.CodeUnavailable, "Take without a reply")
 	if ok {
@@ -321,11 +321,11 @@ func TestLostReplies(t *testing.T) {
 	if _, _, err := s.CompareAndSwap(ctx, "k", []byte("x"), nil); err != nil { // the server knows the script now
 		t.Fatal(err)
 	}
-	p.CutReply()
+	p.CutReply("evalsha")
 	if before, ok, err := s.CompareAndSwap(ctx, "k", []byte("v"), []byte("mine")); string(before) != "mine" || !ok || err != nil {
 		t.Errorf("CompareAndSwap without a reply: %q, %v, %v; want what it wrote itself", before, ok, err)
 	}
-	p.CutReply()
+	p.CutReply("\r\nget\r\n")
 	if _, _, err := s.GetPage(ctx, "k"); err != nil {
 		t.Errorf("GetPage without a reply: %v", err)
 	}

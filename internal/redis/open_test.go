@@ -132,7 +132,7 @@ func TestOpenALostReply(t *testing.T) {
 	snapshot := snapshotOf(sale, 2, 1, 19)
 	snapshot.Orders = []flashgate.SnapshotOrder{rowOf(rs[0], true)}
 	staging := stage(t, s, snapshot)
-	p.CutReply()
+	p.CutReply("evalsha")
 	opened, err := staging.Finish(t.Context())
 	if want := (flashgate.Opened{Free: 17, Held: 2, Requeued: 2}); err != nil || opened != want {
 		t.Errorf("opened %+v, %v; want %+v", opened, err, want)

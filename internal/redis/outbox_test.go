@@ -88,7 +88,7 @@ func TestLeaseALostReply(t *testing.T) {
 	wantOutbox(t, s, sale.ID, 0, "so that the server has the script")
 	rs := reservations(sale.ID, 5)
 	wantOutcome(t, s, flashgate.OutcomePublish, "new", rs...)
-	p.CutReply()
+	p.CutReply("evalsha")
 	const lease = 200 * time.Millisecond
 	first, err := s.Lease(t.Context(), sale.ID, 0, lease, 3)
 	if err != nil {

@@ -14,7 +14,7 @@ type proxy struct {
 
 	mu     sync.Mutex
 	frozen chan struct{} // closed when it thaws; nil while it flows
-	cut    bool          // the next reply is lost with its connection
+	cut    []byte        // the reply to the next request with this text is lost with its connection
 	hold   *held
 	conns  map[net.Conn]bool
 	done   sync.WaitGroup
@@ -64,11 +64,12 @@ func (p *proxy) Thaw() {
 	}
 }
 
-// CutReply lets one request pass and closes its connection instead of the reply.
-func (p *proxy) CutReply() {
+// CutReply lets the next request that contains the text pass and closes its connection
+// instead of the reply. Stores send more than the test does: they subscribe, for one.
+func (p *proxy) CutReply(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = true
+	p.cut = []byte(text)
 }
 
 // Hold keeps back the reply to the next request that contains the text, and what
@@ -103,13 +104,13 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[in], p.conns[out] = true, true
 		p.mu.Unlock()
-		holds := make(chan *held, 1)
-		p.done.Go(func() { p.copy(out, in, false, holds) })
-		p.done.Go(func() { p.copy(in, out, true, holds) })
+		holds, cuts := make(chan *held, 1), make(chan struct{}, 1)
+		p.done.Go(func() { p.copy(out, in, false, holds, cuts) })
+		p.done.Go(func() { p.copy(in, out, true, holds, cuts) })
 	}
 }
 
-func (p *proxy) copy(to, from net.Conn, reply bool, holds chan *held) {
+func (p *proxy) copy(to, from net.Conn, reply bool, holds chan *held, cuts chan struct{}) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
 		p.mu.Lock()
@@ -123,17 +124,22 @@ func (p *proxy) copy(to, from net.Conn, reply bool, holds chan *held) {
 			return
 		}
 		p.mu.Lock()
-		frozen, cut := p.frozen, p.cut && reply
-		p.cut = p.cut && !cut
+		frozen := p.frozen
+		if p.cut != nil && !reply && bytes.Contains(buf[:n], p.cut) {
+			p.cut = nil
+			cuts <- struct{}{}
+		}
 		if h := p.hold; h != nil && !reply && bytes.Contains(buf[:n], h.request) {
 			p.hold = nil
 			holds <- h
 		}
 		p.mu.Unlock()
-		if cut {
-			return
-		}
 		if reply {
+			select {
+			case <-cuts:
+				return
+			default:
+			}
 			select {
 			case h := <-holds:
 				close(h.there)

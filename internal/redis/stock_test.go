@@ -281,7 +281,7 @@ func TestALostReplyIsNotAFailure(t *testing.T) {
 	openSale(t, s, sale)
 	rs := reservations(sale.ID, 4)
 	wantOutcome(t, s, flashgate.OutcomePublish, "before", rs[3]) // so that the server has the script
-	p.CutReply()
+	p.CutReply("evalsha")
 	wantOutcome(t, s, flashgate.OutcomePublish, "the reply was lost", rs[:3]...)
 	wantView(t, s, sale.ID, 6, 4, "after it")
 	wantOutbox(t, s, sale.ID, 4, "after it")
@@ -298,7 +298,7 @@ func TestARefusalAfterALostReply(t *testing.T) {
 	rs := reservations(sale.ID, 3)
 	wantOutcome(t, s, flashgate.OutcomePublish, "the only unit", rs[0])
 	wantOutcome(t, s, flashgate.OutcomeSoldOut, "with its reply", rs[1])
-	p.CutReply()
+	p.CutReply("evalsha")
 	out, err := s.Reserve(t.Context(), sale.ID, []flashgate.Reservation{rs[0], rs[2]})
 	if err != nil || out[0].Outcome != flashgate.OutcomePublish || out[1].Outcome != flashgate.OutcomeUnset {
 		t.Errorf("after a lost reply: %+v, %v; want the held one recognised and the other without an answer", out, err)
