@@ -2,7 +2,10 @@
 
 package servers
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 func killGroup(pid int) error { return syscall.Kill(-pid, syscall.SIGKILL) }
 
@@ -11,7 +14,10 @@ func interrupt(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return err
 	}
-	return syscall.Kill(pid, syscall.SIGCONT)
+	if err := syscall.Kill(pid, syscall.SIGCONT); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil // it has ended already
 }
 
 func pause(pid int) error  { return syscall.Kill(pid, syscall.SIGSTOP) }
