@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
@@ -137,8 +136,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	options := append(first.options(d),
 		app.Option{Name: "limit", Many: true, Parse: func() error { return h.parseLimit(d) }},
-		app.Option{Name: "exempt", Many: true, Parse: func() error { return parseMatchers(d, &h.ExemptRaw) }},
-		app.Option{Name: "block", Many: true, Parse: func() error { return parseMatchers(d, &h.BlockRaw) }},
+		app.Option{Name: "exempt", Many: true, Parse: func() error { return app.ParseMatchers(d, &h.ExemptRaw) }},
+		app.Option{Name: "block", Many: true, Parse: func() error { return app.ParseMatchers(d, &h.BlockRaw) }},
 		app.Option{Name: "when_away", Parse: func() error { return h.parseAway(d) }},
 		app.Option{Name: "sensitive", Parse: func() error { return flag(d, &h.Sensitive) }},
 		app.Option{Name: "errors", Parse: func() (err error) {
@@ -191,24 +190,6 @@ func (l *Limit) parseRate(d *caddyfile.Dispenser, args []string) error {
 	if len(args) > 3 {
 		return l.parseBy(d, args[3:])
 	}
-	return nil
-}
-
-// parseMatchers reads the block of exempt or block.
-func parseMatchers(d *caddyfile.Dispenser, to *caddyhttp.RawMatcherSets) error {
-	option := d.Val()
-	example := option + " needs a block of matchers, such as: " + option + " { remote_ip 10.0.0.0/8 }"
-	if d.NextArg() {
-		return d.Err(example)
-	}
-	set, err := caddyhttp.ParseCaddyfileNestedMatcherSet(d)
-	if err != nil {
-		return err
-	}
-	if len(set) == 0 {
-		return d.Err(example)
-	}
-	*to = append(*to, set)
 	return nil
 }
 

@@ -94,12 +94,12 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	h.local, h.begin = ratelimit.NewTable(localKeys), time.Now()
 	if h.ExemptRaw != nil {
-		if err := loadMatchers(ctx, h, "ExemptRaw", &h.exempt); err != nil {
+		if err := app.LoadMatchers(ctx, h, "ExemptRaw", &h.exempt); err != nil {
 			return fmt.Errorf("access_limit: exempt: %w", err)
 		}
 	}
 	if h.BlockRaw != nil {
-		if err := loadMatchers(ctx, h, "BlockRaw", &h.block); err != nil {
+		if err := app.LoadMatchers(ctx, h, "BlockRaw", &h.block); err != nil {
 			return fmt.Errorf("access_limit: block: %w", err)
 		}
 	}
@@ -126,14 +126,6 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	h.policy = policy(h.Limits)
 	return nil
-}
-
-func loadMatchers(ctx caddy.Context, h *Handler, field string, to *caddyhttp.MatcherSets) error {
-	matchers, err := ctx.LoadModule(h, field)
-	if err != nil {
-		return err
-	}
-	return to.FromInterface(matchers)
 }
 
 // maxLimits bounds the limits of one route.

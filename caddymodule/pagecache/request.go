@@ -2,29 +2,47 @@ package pagecache
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
-
-	"flashgate/internal/httpcache"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// key adds the URI that the client sent to the one that is asked for, where they
-// differ: behind a rewrite of many addresses to one front controller the origin
-// tells them apart by the first one.
-func key(r *http.Request) string {
-	k := httpcache.Key(r)
+// address is the URI that the client sent: behind a rewrite of many addresses to one
+// front controller the origin tells them apart by it.
+func address(r *http.Request) *url.URL {
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok || original.URL == nil {
-		return k
+		return r.URL
 	}
-	if uri := original.URL.RequestURI(); uri != r.URL.RequestURI() {
-		return k + " " + uri
+	return original.URL
+}
+
+// trusted reports that a request comes by a proxy of the server's trusted_proxies.
+func trusted(r *http.Request) bool {
+	yes, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return yes
+}
+
+// errorStatus is what Caddy would answer for an error.
+func errorStatus(err error) int {
+	var answered caddyhttp.HandlerError
+	if errors.As(err, &answered) && answered.StatusCode != 0 {
+		return answered.StatusCode
 	}
-	return k
+	return http.StatusInternalServerError
+}
+
+func canonical(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = http.CanonicalHeaderKey(name)
+	}
+	return out
 }
 
 // routeGroupKey is where Caddy notes which groups of routes a request has gone

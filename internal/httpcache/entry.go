@@ -1,192 +1,180 @@
 package httpcache
 
 import (
-	"encoding/binary"
-	"errors"
-	"maps"
 	"net/http"
-	"slices"
+	"strconv"
+	"sync/atomic"
 	"time"
-)
 
-// The stored forms. The first byte is the version, so that a store which outlives
-// the program never has its pages misread; the second one is the kind.
-const (
-	formatVersion = 1
-	kindPage      = 1 // an answer
-	kindVariants  = 2 // in place of an answer: in which fields requests must agree
+	"flashgate"
 )
-
-// errForm means that the bytes are not ours, or of another version: a miss.
-var errForm = errors.New("httpcache: not a stored page")
 
 // entry is a stored answer. It is never changed once it is there.
 type entry struct {
 	born     time.Time // when its age was zero, in milliseconds
 	lifetime time.Duration
-	swr      time.Duration
-	shared   bool
+	swr, sie time.Duration
+	shared   bool   // good for requests with Authorization
+	strict   bool   // never stale
+	tagged   bool   // its ETag is the cache's own, which the origin does not know
+	source   string // who said how long it is fresh
 	status   int
 	header   http.Header
 	body     []byte
+	part     span // of partial content, which body is; zero for a whole page
+
+	whole, bare layout // of a hit, of a 304
+	said        atomic.Pointer[saying]
 }
 
 // age is current_age of RFC 9111, section 4.2.3.
 func (e *entry) age(now time.Time) time.Duration { return max(now.Sub(e.born), 0) }
 
-// keep is how long the store should keep it from now on.
-func (e *entry) keep(now time.Time) time.Duration { return e.lifetime + e.swr - e.age(now) }
+// left is for how long it is fresh, negative when it is stale. A soft purge makes a
+// page stale as of now.
+func (e *entry) left(now time.Time, soft bool) time.Duration {
+	left := e.lifetime - e.age(now)
+	if soft {
+		return min(left, 0)
+	}
+	return left
+}
 
-// variants is stored under a URI whose answers vary. Generation is part of the keys
+// validators reports whether the origin can be asked if it is still the same.
+func (e *entry) validators() bool {
+	return len(e.header["Etag"]) > 0 && !e.tagged || len(e.header["Last-Modified"]) > 0
+}
+
+// ends is when it is of no use any more.
+func (e *entry) ends(unreachable time.Duration) time.Time {
+	var after time.Duration
+	if !e.strict {
+		after = max(e.swr, e.sie, unreachable)
+	}
+	if e.validators() {
+		after = max(after, keepForValidation)
+	}
+	return e.born.Add(e.lifetime + after)
+}
+
+// Describe is for operators who inspect a page.
+func (e *entry) Describe() map[string]any {
+	d := map[string]any{
+		"status": e.status, "header": e.header, "body_bytes": len(e.body),
+		"age_zero_at": e.born, "fresh_until": e.born.Add(e.lifetime), "lifetime_from": e.source,
+	}
+	if e.swr > 0 {
+		d["stale_while_revalidate"] = e.swr.String()
+	}
+	if e.sie > 0 {
+		d["stale_if_error"] = e.sie.String()
+	}
+	if e.strict {
+		d["never_stale"] = true
+	}
+	if e.part.partial() {
+		d["content_range"] = e.part.contentRange(int64(len(e.body)))
+	}
+	return d
+}
+
+// variants is stored under the URI of answers that vary. Generation is part of the keys
 // of its pages: a new one leaves all the old pages behind.
 type variants struct {
 	generation uint64
 	names      []string
+
+	keys memo
 }
 
-// encode writes: version, kind, flags, born, lifetime and swr in milliseconds,
-// status, the header sorted by name, the body. Numbers are varints, texts have their
-// length in front.
-func (e *entry) encode() []byte {
-	size := 64 + len(e.body)
+// Describe is for operators who inspect a page.
+func (v *variants) Describe() map[string]any { return map[string]any{"vary": v.names} }
+
+// layout is the header of an answer made ready: all values in one slice, of which a hit
+// needs a copy, as others may edit the values that it sends in place.
+type layout struct {
+	names       []string
+	ends        []int // of each name's values
+	values      []string
+	age, status int // where Age and this cache's member of Cache-Status go
+}
+
+// lay makes the layouts, once, before others see the entry.
+func (e *entry) lay() {
+	length := ""
+	if bodyAllowed(e.status) {
+		length = strconv.Itoa(len(e.body))
+	}
+	e.whole = layoutOf(e.header, length)
+	bare := make(http.Header, len(e.header))
 	for name, values := range e.header {
-		size += len(name) + 4
-		for _, v := range values {
-			size += len(v) + 3
+		bare[name] = values
+	}
+	toNotModified(bare)
+	e.bare = layoutOf(bare, "")
+}
+
+func layoutOf(h http.Header, length string) layout {
+	var l layout
+	add := func(name string, values ...string) int {
+		l.names = append(l.names, name)
+		l.values = append(l.values, values...)
+		l.ends = append(l.ends, len(l.values))
+		return len(l.values) - 1
+	}
+	for name, values := range h {
+		if name != "Cache-Status" {
+			add(name, values...)
 		}
 	}
-	b := append(make([]byte, 0, size), formatVersion, kindPage, 0)
-	if e.shared {
-		b[2] = 1
+	if length != "" {
+		add("Content-Length", length)
 	}
-	b = binary.AppendVarint(b, e.born.UnixMilli())
-	b = binary.AppendUvarint(b, uint64(e.lifetime.Milliseconds()))
-	b = binary.AppendUvarint(b, uint64(e.swr.Milliseconds()))
-	b = binary.AppendUvarint(b, uint64(e.status))
-	b = binary.AppendUvarint(b, uint64(len(e.header)))
-	for _, name := range slices.Sorted(maps.Keys(e.header)) {
-		b = appendText(b, name)
-		b = appendTexts(b, e.header[name])
-	}
-	return append(binary.AppendUvarint(b, uint64(len(e.body))), e.body...)
+	l.age = add("Age", "")
+	// The caches nearer to the origin stand in front.
+	l.status = add("Cache-Status", append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], "")...)
+	return l
 }
 
-func (v variants) encode() []byte {
-	b := []byte{formatVersion, kindVariants}
-	b = binary.AppendUvarint(b, v.generation)
-	return appendTexts(b, v.names)
+// write puts the header into h.
+func (l *layout) write(h http.Header, age, status string) {
+	values := make([]string, len(l.values))
+	copy(values, l.values)
+	values[l.age], values[l.status] = age, status
+	from := 0
+	for i, name := range l.names {
+		h[name] = values[from:l.ends[i]:l.ends[i]]
+		from = l.ends[i]
+	}
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+// saying is what a hit says of a page's age: the same for a second.
+type saying struct {
+	age, left   int64 // seconds
+	ages, words string
 }
 
-func appendTexts(b []byte, values []string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(values)))
-	for _, v := range values {
-		b = appendText(b, v)
+// say returns Age and the member of Cache-Status of a hit.
+func (e *entry) say(now time.Time, soft bool) (age, status string) {
+	a, l := int64(e.age(now)/time.Second), seconds(e.left(now, soft))
+	if s := e.said.Load(); s != nil && s.age == a && s.left == l {
+		return s.ages, s.words
 	}
-	return b
+	s := &saying{a, l, strconv.FormatInt(a, 10), hitStatus(l)}
+	e.said.Store(s)
+	return s.ages, s.words
 }
 
-// decode reads either form. The entry's body is part of b.
-func decode(b []byte) (*entry, variants, error) {
-	if len(b) < 2 || b[0] != formatVersion {
-		return nil, variants{}, errForm
+// formOf is what a page of the store holds: *entry or *variants, nil when it is not of
+// this version of the program.
+func formOf(p *flashgate.Page) any {
+	if form := p.Form(); form != nil {
+		return form
 	}
-	d := decoder{rest: b[2:]}
-	switch b[1] {
-	case kindPage:
-		e := d.entry()
-		if d.bad || len(d.rest) > 0 {
-			return nil, variants{}, errForm
-		}
-		return e, variants{}, nil
-	case kindVariants:
-		v := variants{generation: d.number(), names: d.texts()}
-		if d.bad || len(d.rest) > 0 || len(v.names) == 0 {
-			return nil, variants{}, errForm
-		}
-		return nil, v, nil
+	form, err := decode(p.Data)
+	if err != nil {
+		return nil // as good as not there
 	}
-	return nil, variants{}, errForm
-}
-
-// decoder reads from the front of rest and goes bad at the first thing that cannot
-// be. It takes no more memory than a few times what it reads.
-type decoder struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *decoder) entry() *entry {
-	e := new(entry)
-	if len(d.rest) == 0 || d.rest[0] > 1 {
-		d.bad = true
-		return e
-	}
-	e.shared, d.rest = d.rest[0] == 1, d.rest[1:]
-	born, n := binary.Varint(d.rest)
-	if n <= 0 {
-		d.bad = true
-		return e
-	}
-	d.rest = d.rest[n:]
-	e.born = time.UnixMilli(born)
-	e.lifetime, e.swr = d.span(), d.span()
-	e.status = int(d.below(1000))
-	fields := d.below(uint64(len(d.rest)) + 1)
-	e.header = make(http.Header, min(fields, 64))
-	for ; fields > 0 && !d.bad; fields-- {
-		name := string(d.text())
-		e.header[name] = d.texts()
-	}
-	e.body = d.text()
-	return e
-}
-
-func (d *decoder) number() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 || d.bad {
-		d.bad = true
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-// below reads a number that must be less than limit.
-func (d *decoder) below(limit uint64) uint64 {
-	v := d.number()
-	if v >= limit {
-		d.bad = true
-		return 0
-	}
-	return v
-}
-
-// span reads milliseconds, with room for what a lifetime of a year and an age add
-// up to.
-func (d *decoder) span() time.Duration {
-	return time.Duration(d.below(uint64(1)<<42)) * time.Millisecond
-}
-
-func (d *decoder) text() []byte {
-	n := d.below(uint64(len(d.rest)) + 1)
-	if d.bad || n > uint64(len(d.rest)) {
-		d.bad = true
-		return nil
-	}
-	text := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return text
-}
-
-func (d *decoder) texts() []string {
-	n := d.below(uint64(len(d.rest)) + 1)
-	out := make([]string, 0, min(n, 16))
-	for ; n > 0 && !d.bad; n-- {
-		out = append(out, string(d.text()))
-	}
-	return out
+	p.SetForm(form)
+	return form
 }

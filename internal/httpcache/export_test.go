@@ -7,33 +7,66 @@ import (
 
 // Stored is an entry for tests.
 type Stored struct {
-	Born          time.Time
-	Lifetime, SWR time.Duration
-	Shared        bool
-	Status        int
-	Header        http.Header
-	Body          []byte
-	Names         []string // of variants
+	Born                   time.Time
+	Lifetime, SWR, SIE     time.Duration
+	Shared, Strict, Tagged bool
+	Source                 string
+	Status                 int
+	Header                 http.Header
+	Body                   []byte
+	First, Size            int64    // of partial content
+	Names                  []string // of variants
 }
 
 // Encode writes the stored form.
 func Encode(s Stored) []byte {
 	if len(s.Names) > 0 {
-		return variants{uint64(s.Status), s.Names}.encode()
+		return (&variants{generation: uint64(s.Status), names: s.Names}).encode()
 	}
-	return (&entry{s.Born, s.Lifetime, s.SWR, s.Shared, s.Status, s.Header, s.Body}).encode()
+	return (&entry{
+		born: s.Born, lifetime: s.Lifetime, swr: s.SWR, sie: s.SIE, shared: s.Shared, strict: s.Strict, tagged: s.Tagged,
+		source: s.Source, status: s.Status, header: s.Header, body: s.Body, part: span{s.First, s.Size},
+	}).encode()
 }
 
 // Decode reads it.
 func Decode(b []byte) (Stored, error) {
-	e, v, err := decode(b)
+	form, err := decode(b)
 	if err != nil {
 		return Stored{}, err
 	}
-	if e == nil {
-		return Stored{Status: int(v.generation), Names: v.names}, nil
+	switch f := form.(type) {
+	case *variants:
+		return Stored{Status: int(f.generation), Names: f.names}, nil
+	case *entry:
+		return Stored{
+			Born: f.born, Lifetime: f.lifetime, SWR: f.swr, SIE: f.sie, Shared: f.shared, Strict: f.strict, Tagged: f.tagged,
+			Source: f.source, Status: f.status, Header: f.header, Body: f.body, First: f.part.first, Size: f.part.size,
+		}, nil
 	}
-	return Stored{e.born, e.lifetime, e.swr, e.shared, e.status, e.header, e.body, nil}, nil
+	panic("unknown form")
+}
+
+// ParseDate reads an HTTP-date.
+func ParseDate(s string, now time.Time) (time.Time, bool) { return parseDate(s, now) }
+
+// Normal makes one text of a field that answers vary by.
+func Normal(name string, values ...string) string { return normal(name, values) }
+
+// Off takes one of the defences away.
+func (c *Cache) Off(defence string) {
+	switch defence {
+	case "paths":
+		c.guards.paths = false
+	case "types":
+		c.guards.types = false
+	case "headers":
+		c.guards.headers = false
+	case "query":
+		c.guards.query = false
+	default:
+		panic(defence)
+	}
 }
 
 // Waiters is how many requests wait for another one's answer.

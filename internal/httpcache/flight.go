@@ -7,19 +7,33 @@ import (
 	"time"
 )
 
-// flights are the requests to the origin whose answers may be kept. At most one of a
-// key can be joined.
-type flights struct {
+// Flights are the requests to the origin whose answers may be kept. At most one of a
+// key can be joined. Caches that share a store share them too.
+type Flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
 	all   map[*flight]struct{}
+	lone  map[string]time.Time // keys whose answers were nobody else's, until when
 }
+
+// NewFlights returns Flights of which there are none.
+func NewFlights() *Flights {
+	return &Flights{byKey: map[string]*flight{}, all: map[*flight]struct{}{}, lone: map[string]time.Time{}}
+}
+
+// An answer that may not be shared is likely to be followed by others: nobody waits for
+// the next ones of the key. Varnish calls it hit-for-miss.
+const (
+	loneFor  = 10 * time.Second
+	maxLones = 10_000
+)
 
 // flight is one such request. The mutex of flights guards all but the constants.
 type flight struct {
-	of      *flights
-	key     string      // of the page; of its URI when it is not known to vary
-	primary string      // of the URI
+	of      *Flights
+	key     string // what it is joined by
+	primary string // of the URI
+	extra   string
 	header  http.Header // of the request
 	done    chan struct{}
 
@@ -31,16 +45,32 @@ type flight struct {
 	settled bool
 	doomed  bool // the URI was invalidated meanwhile
 
-	page *entry   // set before done is closed; nil: nobody may have it
-	vary []string // names in which a request must agree with header
+	outcome // set before done is closed
+}
+
+// outcome is what those get who wait for a flight.
+type outcome struct {
+	page    *entry        // nil: nobody may have it
+	soft    bool          // it is stale as of now
+	vary    []string      // names in which a request must agree with the flight's
+	failed  bool          // the origin is in trouble: what is stale may do
+	beyond  time.Duration // how stale, when it cannot be reached
+	trouble string        // of Cache-Status
 }
 
 // join takes part in a key's flight, or leads a new one. latest refuses (nil) a
 // flight whose answer is older than the call.
-func (s *flights) join(at place, header http.Header, latest bool) (f *flight, leads bool) {
+func (s *Flights) join(at place, header http.Header, latest bool, now time.Time) (f *flight, leads bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.byKey[at.key]; f != nil {
+	key := at.key + at.extra
+	if until, ok := s.lone[key]; ok {
+		if now.Before(until) {
+			return nil, false
+		}
+		delete(s.lone, key)
+	}
+	if f := s.byKey[key]; f != nil {
 		if latest && f.keeping {
 			return nil, false
 		}
@@ -48,38 +78,52 @@ func (s *flights) join(at place, header http.Header, latest bool) (f *flight, le
 		return f, false
 	}
 	f = s.add(at, header)
-	s.byKey[at.key] = f
+	s.byKey[key] = f
 	return f, true
 }
 
-// lead returns a new flight, or nil when there is one.
-func (s *flights) lead(at place, header http.Header) *flight {
+// noteLone remembers that the answers of a key are nobody else's, or that they are not.
+func (s *Flights) noteLone(key string, lone bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byKey[at.key] != nil {
+	if !lone {
+		delete(s.lone, key)
+		return
+	}
+	if len(s.lone) >= maxLones {
+		clear(s.lone)
+	}
+	s.lone[key] = now.Add(loneFor)
+}
+
+// lead returns a new flight, or nil when there is one.
+func (s *Flights) lead(at place, header http.Header) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byKey[at.key+at.extra] != nil {
 		return nil
 	}
 	f := s.add(at, header)
 	f.gone = true
-	s.byKey[at.key] = f
+	s.byKey[f.key] = f
 	return f
 }
 
 // alone returns a flight that nobody can join.
-func (s *flights) alone(at place, header http.Header) *flight {
+func (s *Flights) alone(at place, header http.Header) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.add(at, header)
 }
 
-func (s *flights) add(at place, header http.Header) *flight {
-	f := &flight{of: s, key: at.key, primary: at.primary, header: header.Clone(), done: make(chan struct{}), cancel: func() {}}
+func (s *Flights) add(at place, header http.Header) *flight {
+	f := &flight{of: s, key: at.key + at.extra, primary: at.primary, extra: at.extra, header: header.Clone(), done: make(chan struct{}), cancel: func() {}}
 	s.all[f] = struct{}{}
 	return f
 }
 
 // doom makes the running flights of a URI not worth keeping.
-func (s *flights) doom(primary string) {
+func (s *Flights) doom(primary string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for f := range s.all {
@@ -117,29 +161,47 @@ func (f *flight) isDoomed() bool {
 	return f.doomed
 }
 
-// settle ends the flight for those who wait: with the page, or with nothing. Only
-// the first call counts. An answer that nobody may keep ends with its client.
-func (f *flight) settle(page *entry, vary []string) {
+// settle gives those who wait what there is for them. Only the first call counts. An
+// answer that nobody may keep ends with its client.
+func (f *flight) settle(o outcome) {
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()
-	f.settleLocked(page, vary)
+	f.settleLocked(o)
 }
 
-func (f *flight) settleLocked(page *entry, vary []string) {
+func (f *flight) settleLocked(o outcome) {
 	if f.settled {
 		return
 	}
 	f.settled = true
-	f.page, f.vary = page, vary
+	f.outcome = o
 	f.unlist()
+	if f.gone && !f.keeping {
+		f.cancel()
+	}
+	close(f.done)
+}
+
+// giveUp says that the answer is not kept after all.
+func (f *flight) giveUp() {
+	f.of.mu.Lock()
+	defer f.of.mu.Unlock()
+	f.keeping = false
+	f.settleLocked(outcome{})
+	if f.gone {
+		f.cancel()
+	}
+}
+
+// end is called once, when the origin has been heard.
+func (f *flight) end() {
+	f.of.mu.Lock()
+	defer f.of.mu.Unlock()
+	f.settleLocked(outcome{})
 	delete(f.of.all, f)
 	if f.timer != nil {
 		f.timer.Stop()
 	}
-	if page == nil && f.gone {
-		f.cancel()
-	}
-	close(f.done)
 }
 
 // leave is called by one who waits no longer.
@@ -156,10 +218,8 @@ func (f *flight) clientGone(limit time.Duration) {
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()
 	f.gone = true
-	if f.settled {
-		if f.page == nil {
-			f.cancel()
-		}
+	if f.settled && !f.keeping {
+		f.cancel()
 		return
 	}
 	f.timer = time.AfterFunc(limit, f.cancel)
@@ -168,6 +228,6 @@ func (f *flight) clientGone(limit time.Duration) {
 
 func (f *flight) abandonLocked() {
 	if f.gone && f.waiters == 0 && !f.keeping && f.timer != nil {
-		f.settleLocked(nil, nil)
+		f.settleLocked(outcome{})
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"flashgate/internal/httpcache"
-	"flashgate/internal/memory"
 )
 
 // What belongs to a connection is not kept; the rest is, as it was.
@@ -71,11 +70,7 @@ func TestEarlyHintsAndTrailers(t *testing.T) {
 // A handler that declares more than it writes, and says nothing about it.
 func TestShortBody(t *testing.T) {
 	t.Parallel()
-	store, err := memory.New(memory.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := httpcache.New(httpcache.Config{Store: store})
+	cache, err := httpcache.New(httpcache.Config{Store: newPages(time.Now)})
 	if err != nil {
 		t.Fatal(err)
 	}

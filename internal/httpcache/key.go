@@ -1,72 +1,115 @@
 package httpcache
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
 // maxKey bounds the length of a URI that is kept: 8 KiB. A longer one passes.
 const maxKey = 8 << 10
 
-// Key names the page of a request: scheme, host in lower case, escaped path and raw
-// query, as in "https://shop.example/goods/1?color=red".
-func Key(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
+// KeyParts are what tells the pages of a site apart beside scheme, host and path.
+type KeyParts struct {
+	// AnyHost leaves the host out: all names of a site share their pages.
+	AnyHost bool
+	// Query are the names of the parameters that matter, sorted in the key; the others
+	// do not reach the origin. Nil: the query as it is. Empty: none matters.
+	Query []string
+	// Headers are request fields, and Cookies names of cookies, whose values matter.
+	Headers, Cookies []string
+}
+
+// keyer names pages.
+type keyer struct {
+	parts   KeyParts
+	address func(*http.Request) *url.URL
+}
+
+// place returns the key of a request's address, such as
+// "https://shop.example/goods/1?color=red", and what else its page depends on: empty for
+// most.
+func (k *keyer) place(r *http.Request) (primary, extra string) {
+	u := r.URL
+	if k.address != nil {
+		u = k.address(r)
 	}
-	path := r.URL.EscapedPath()
+	primary = k.of(scheme(r), r.Host, u)
+	rewritten := u != r.URL && (u.Path != r.URL.Path || u.RawQuery != r.URL.RawQuery || u.RawPath != r.URL.RawPath)
+	if !rewritten && len(k.parts.Headers) == 0 && len(k.parts.Cookies) == 0 {
+		return primary, ""
+	}
+	return primary, k.extra(r, rewritten)
+}
+
+// of is the key of an address: scheme, host in lower case, escaped path, query.
+func (k *keyer) of(scheme, host string, u *url.URL) string {
+	if k.parts.AnyHost {
+		host = "*"
+	}
+	path := u.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
-	key := scheme + "://" + strings.ToLower(r.Host) + path
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		key += "?" + r.URL.RawQuery
+	query := k.query(u)
+	if query == "" && (!u.ForceQuery || k.parts.Query != nil) {
+		return scheme + "://" + strings.ToLower(host) + path
 	}
-	return key
+	return scheme + "://" + strings.ToLower(host) + path + "?" + query
 }
 
-// variantKey names one variant of a URI: its generation and what the request says in
-// the fields that the answer varies by (RFC 9111, section 4.1), as a hash.
-func variantKey(key string, v variants, h http.Header) string {
-	sum := sha256.New()
+// query is what matters of a query: the parameters that are listed, sorted by name, the
+// values of each in their order.
+func (k *keyer) query(u *url.URL) string {
+	if k.parts.Query == nil || u.RawQuery == "" {
+		return u.RawQuery
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		name, value, hasValue := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil || !slices.Contains(k.parts.Query, plain) {
+			continue
+		}
+		text, err := url.QueryUnescape(value)
+		if err != nil {
+			continue
+		}
+		pair = url.QueryEscape(plain)
+		if hasValue {
+			pair += "=" + url.QueryEscape(text)
+		}
+		kept = append(kept, pair)
+	}
+	slices.SortStableFunc(kept, func(a, b string) int {
+		a, _, _ = strings.Cut(a, "=")
+		b, _, _ = strings.Cut(b, "=")
+		return strings.Compare(a, b)
+	})
+	return strings.Join(kept, "&")
+}
+
+// extra has a length before each text, so that no value can pose as another.
+func (k *keyer) extra(r *http.Request, rewritten bool) string {
 	var b []byte
-	for _, name := range v.names {
-		b = appendText(b[:0], name)
-		values, ok := h[name]
-		if !ok {
-			b = append(b, 0) // absent is not the same as empty
-		} else {
-			b = appendText(append(b, 1), normal(name, values))
-		}
-		sum.Write(b)
+	if rewritten {
+		b = appendText(append(b, 'u'), r.URL.RequestURI())
 	}
-	b = binary.AppendUvarint(b[:0], v.generation)
-	sum.Write(b)
-	return key + " " + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16])
-}
-
-// normal makes one text of a field: lines joined, space around commas gone. The
-// codings of Accept-Encoding have no case (RFC 9110, section 8.4.1).
-func normal(name string, values []string) string {
-	s := strings.Join(tokens(values), ",")
-	if name == "Accept-Encoding" {
-		s = strings.ToLower(s)
+	for _, name := range k.parts.Headers {
+		b = appendTexts(appendText(append(b, 'h'), name), r.Header[name])
 	}
-	return s
-}
-
-// agree reports whether two requests get the same variant.
-func agree(names []string, a, b http.Header) bool {
-	for _, name := range names {
-		x, inA := a[name]
-		y, inB := b[name]
-		if inA != inB || normal(name, x) != normal(name, y) {
-			return false
+	if len(k.parts.Cookies) > 0 {
+		cookies := r.Cookies()
+		for _, name := range k.parts.Cookies {
+			var values []string
+			for _, c := range cookies {
+				if c.Name == name {
+					values = append(values, c.Value)
+				}
+			}
+			b = appendTexts(appendText(append(b, 'c'), name), values)
 		}
 	}
-	return true
+	return string(b)
 }

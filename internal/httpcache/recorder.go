@@ -10,33 +10,45 @@ import (
 	"time"
 )
 
-// recorder stands between the handler and the client of a request whose answer may
+// recorder stands between a handler and the client of a request whose answer may
 // be kept. The header decides: then the answer goes to the client and into a page
-// at the same time, or it only passes.
+// at the same time, or it only passes, or the stored page is served in its place.
 type recorder struct {
 	cache   *Cache
 	client  http.ResponseWriter
 	nobody  bool        // the client is not there: in the background
+	method  string      // of the client
 	request http.Header // as the client sent it
+	d       demand
+	at      place
 	flight  *flight
 	why     Result
-	old     bool // a page is stored that the answer is to replace
+	seen    uint64 // purges up to here do not concern the answer
 	asked   time.Time
+	path    string // for what its extension promises
+
+	changed bool // it was asked whether the stored page has changed
+	ranged  bool // it was asked for what the client wants a part of
+	missing int  // it was asked for all but so many bytes, which are stored
 
 	before http.Header // of the client's writer, before the handler ran
 	header http.Header // what the handler sees
 	status int         // zero before the header
 
-	page   *entry // nil: the answer passes
-	vary   []string
-	length int64 // as declared; -1 when it is not
-	body   *body
-	silent bool // the client gets no body
+	page     *entry // nil: the answer passes
+	vary     []string
+	length   int64 // of the page, as declared; -1 when it is not
+	body     *body
+	silent   bool // the client gets no body
+	answered bool // the client has got the stored page: the origin's answer goes nowhere
+	sharing  bool // those who wait may have the page
+	result   Result
 }
 
-func (c *Cache) record(w http.ResponseWriter, r *http.Request, f *flight, why Result) *recorder {
+func (c *Cache) record(w http.ResponseWriter, r *http.Request, d demand, f *flight, at place, why Result) *recorder {
 	return &recorder{
-		cache: c, client: w, request: r.Header, flight: f, why: why, asked: c.cfg.Now(), length: -1,
+		cache: c, client: w, method: r.Method, request: r.Header, d: d, at: at, flight: f, why: why, path: r.URL.Path,
+		seen: c.cfg.Store.Seen(), asked: c.cfg.Now(), length: -1, result: why,
 		before: w.Header().Clone(), header: cloned(w.Header()),
 	}
 }
@@ -56,9 +68,13 @@ func (rec *recorder) run(next Handler, r *http.Request) (err error) {
 		if !returned {
 			rec.end(r.Context(), false)
 		}
+		rec.cache.cfg.Observe(rec.result)
 	}()
 	err = next(rec, r)
 	returned = true
+	if err != nil && rec.status == 0 && rec.standIn(err) {
+		err = nil
+	}
 	rec.end(r.Context(), err == nil && r.Context().Err() == nil)
 	return err
 }
@@ -66,7 +82,7 @@ func (rec *recorder) run(next Handler, r *http.Request) (err error) {
 func (rec *recorder) Header() http.Header { return rec.header }
 
 func (rec *recorder) WriteHeader(status int) {
-	if rec.status != 0 {
+	if rec.status != 0 || rec.answered {
 		return
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
@@ -75,46 +91,146 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	rec.status = status
-	c := rec.cache
-	now := c.cfg.Now()
-	p, ok := c.policy.judge(rec.request["Authorization"] != nil, status, rec.header, now, now.Sub(rec.asked))
-	if n, err := strconv.ParseInt(first(rec.header["Content-Length"]), 10, 64); err == nil {
+	switch {
+	case status == http.StatusNotModified && rec.changed:
+		rec.freshen()
+	case serverError(status) && rec.standInFor(status):
+	default:
+		rec.receive()
+	}
+}
+
+// receive starts with an answer: to pass it, or to keep it as well.
+func (rec *recorder) receive() {
+	c, now := rec.cache, rec.cache.cfg.Now()
+	if n, ok := parseSize(first(rec.header["Content-Length"])); ok {
 		rec.length = n
+	}
+	prefix, part := rec.parts()
+	if rec.missing > 0 && prefix == nil && (rec.status == http.StatusPartialContent || rec.status == http.StatusRequestedRangeNotSatisfiable) {
+		rec.notTheRest()
+		return
+	}
+	p, why := c.policy.judge(rec.d.authorized, rec.status, rec.header, now, now.Sub(rec.asked))
+	switch {
+	case why != "":
+	case rec.status == http.StatusPartialContent && !part.partial():
+		why = refusedStatus
+	case rec.length > c.cfg.MaxBody:
+		why = refusedSize
+	case c.guards.types && !typeMatches(rec.path, rec.header):
+		why = refusedType
 	}
 	h := rec.client.Header()
 	replace(h, rec.header)
-	addStatus(h, forwardStatus(rec.why, ok && rec.length <= c.cfg.MaxBody, ""))
-	if !ok || rec.length > c.cfg.MaxBody {
-		if rec.old && replaces(status) {
+	addStatus(h, forwardStatus(rec.why, why == "", ""))
+	if why != "" {
+		explain(rec.client, string(why))
+		if replaces(rec.status) && rec.at.entry != nil && rec.request["Authorization"] == nil {
 			c.forget(context.Background(), rec.flight.primary)
 		}
-		rec.flight.settle(nil, nil)
+		if rec.status < 500 && why != refusedSize {
+			c.flights.noteLone(rec.flight.key, true, now)
+		}
+		rec.flight.giveUp()
+		status := rec.status
+		if status == http.StatusOK && notModified(rec.request, rec.header, now) {
+			toNotModified(h)
+			status, rec.silent = http.StatusNotModified, true
+		}
 		rec.client.WriteHeader(status)
 		return
 	}
 
 	rec.vary, rec.body = p.vary, newBody(rec.length)
-	rec.page = &entry{
-		born: now.Add(-p.age), lifetime: p.lifetime, swr: p.swr, shared: p.shared,
-		status: status, header: keepable(rec.header, rec.before),
-	}
-	if len(rec.header["Date"]) == 0 {
-		rec.page.header["Date"] = []string{now.UTC().Format(http.TimeFormat)}
+	rec.page = p.entry(rec.status, keepable(rec.header, rec.before), now)
+	rec.page.part = part
+	status := rec.status
+	if len(prefix) > 0 {
+		// The rest of a page whose beginning is stored.
+		status = http.StatusOK
+		rec.status, rec.page.status, rec.page.part = status, status, span{}
+		delete(rec.page.header, "Content-Range")
+		delete(h, "Content-Range")
+		h["Content-Length"] = []string{strconv.FormatInt(part.size, 10)}
+		rec.length = part.size
 	}
 	rec.flight.keep()
+	rec.sharing = p.fresh() && !rec.page.part.partial()
+	if !rec.sharing {
+		c.flights.noteLone(rec.flight.key, !p.fresh(), now)
+		rec.flight.settle(outcome{})
+	} else {
+		c.flights.noteLone(rec.flight.key, false, now)
+	}
+	c.dress(h, now)
 	rec.silent = rec.nobody
-	if notModified(rec.request, rec.header) {
+	if rec.status == http.StatusOK && notModified(rec.request, rec.header, now) {
 		toNotModified(h)
 		status, rec.silent = http.StatusNotModified, true
 	}
 	rec.client.WriteHeader(status)
+	if len(prefix) > 0 {
+		_, _ = rec.Write(prefix)
+	}
+}
+
+// entry makes the page of an answer that arrived now.
+func (p plan) entry(status int, h http.Header, now time.Time) *entry {
+	if len(h["Date"]) == 0 {
+		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
+	}
+	return &entry{
+		born: now.Add(-p.age), lifetime: p.lifetime, swr: p.swr, sie: p.sie,
+		shared: p.shared, strict: p.strict, source: p.source, status: status, header: h,
+	}
+}
+
+// parts reads partial content: where it stands, and what is stored of the page before
+// it when it was asked for as the rest.
+func (rec *recorder) parts() (prefix []byte, part span) {
+	if rec.status != http.StatusPartialContent || !rec.ranged && rec.missing == 0 {
+		return nil, span{}
+	}
+	part, length, ok := parseContentRange(first(rec.header["Content-Range"]))
+	if !ok || rec.length >= 0 && rec.length != length {
+		return nil, span{}
+	}
+	if rec.missing == 0 {
+		rec.length = length
+		return nil, part
+	}
+	old := rec.at.entry
+	if part.first != int64(rec.missing) || part.first+length != part.size || part.size != old.part.size || first(rec.header["Etag"]) != first(old.header["Etag"]) {
+		return nil, span{}
+	}
+	return old.body, part
+}
+
+// notTheRest answers for an origin that was asked for the rest of a page, if it is still
+// the same, and sent something else that is no whole page.
+func (rec *recorder) notTheRest() {
+	rec.cache.forget(context.Background(), rec.flight.primary)
+	rec.flight.giveUp()
+	rec.answered = true
+	addStatus(rec.client.Header(), forwardStatus(rec.why, false, "; fwd-status="+strconv.Itoa(rec.status)))
+	rec.client.WriteHeader(http.StatusBadGateway)
+}
+
+// serverError are the statuses that stale-if-error speaks of (RFC 5861, section 4).
+func serverError(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // replaces reports whether an answer that is not kept means that the stored page is
 // over: not when the origin is in trouble or busy.
 func replaces(status int) bool {
 	switch status {
-	case http.StatusNotModified, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusNotModified, http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
 		return false
 	}
 	return status < 500
@@ -128,6 +244,9 @@ func (rec *recorder) begin() {
 
 func (rec *recorder) Write(p []byte) (int, error) {
 	rec.begin()
+	if rec.answered {
+		return len(p), nil
+	}
 	if rec.page != nil && int64(len(rec.body.data)+len(p)) > rec.cache.cfg.MaxBody {
 		rec.pass()
 	}
@@ -147,7 +266,7 @@ func (rec *recorder) Write(p []byte) (int, error) {
 // pass gives up the page: the rest goes to the client only.
 func (rec *recorder) pass() {
 	rec.page = nil
-	rec.flight.settle(nil, nil)
+	rec.flight.giveUp()
 	rec.body.join()
 }
 
@@ -155,7 +274,7 @@ func (rec *recorder) pass() {
 func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
 	rec.begin()
 	var buf []byte
-	for rec.page != nil || rec.silent {
+	for rec.page != nil || rec.silent || rec.answered {
 		if buf == nil {
 			buf = make([]byte, 32<<10)
 		}
@@ -180,6 +299,9 @@ func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
 // FlushError is what http.ResponseController calls.
 func (rec *recorder) FlushError() error {
 	rec.begin()
+	if rec.answered {
+		return nil
+	}
 	if rec.page == nil || rec.silent {
 		return http.NewResponseController(rec.client).Flush()
 	}
@@ -195,7 +317,7 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if rec.page != nil {
 		rec.pass()
 	}
-	rec.flight.settle(nil, nil)
+	rec.flight.giveUp()
 	return http.NewResponseController(rec.client).Hijack()
 }
 
@@ -209,6 +331,10 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.client }
 
 // end keeps the page if the answer is whole, and releases those who wait.
 func (rec *recorder) end(ctx context.Context, whole bool) {
+	if rec.answered {
+		rec.flight.settle(outcome{})
+		return
+	}
 	if rec.status == 0 {
 		// An error, or a handler that wrote nothing: headers that it set are for
 		// whoever answers now.
@@ -223,16 +349,41 @@ func (rec *recorder) end(ctx context.Context, whole bool) {
 		}
 	}
 	if page != nil {
-		rec.cache.keep(ctx, rec, page)
+		page = rec.store(ctx, page)
 	}
 	// Those who wait do not wait for this client to have read it all.
-	rec.flight.settle(page, rec.vary)
+	if page != nil && rec.sharing {
+		rec.flight.settle(outcome{page: page, vary: rec.vary})
+	}
+	rec.flight.settle(outcome{})
 	if rec.body != nil {
 		rec.body.join()
 	}
 	if rec.status != 0 {
 		copyTrailers(rec.client.Header(), rec.header)
 	}
+}
+
+// store keeps a whole answer, together with what is stored of the same page.
+func (rec *recorder) store(ctx context.Context, page *entry) *entry {
+	c := rec.cache
+	if page.part.partial() {
+		if old := rec.at.entry; old != nil {
+			if !old.part.partial() && old.left(c.cfg.Now(), rec.at.soft) > 0 {
+				return page // the whole one is better
+			}
+			if both := joined(old, page); both != nil && int64(len(both.body)) <= c.cfg.MaxBody {
+				page = both
+			}
+		}
+	}
+	if rec.nobody {
+		rec.result = ResultRefreshed
+	}
+	c.tag(page)
+	page.lay()
+	c.keep(ctx, rec, page)
+	return page
 }
 
 // Interface guards.

@@ -12,14 +12,12 @@ import (
 	"time"
 
 	"flashgate/internal/httpcache"
-	"flashgate/internal/memory"
 
 	"go.uber.org/goleak"
 )
 
-// The store's library cleans up in the background until the store is collected.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/maypok86/otter/v2.(*cache[...]).periodicCleanUp"))
+	goleak.VerifyTestMain(m)
 }
 
 // epoch is when every test begins.
@@ -49,6 +47,7 @@ type rig struct {
 	url     string
 	clock   *clock
 	cache   *httpcache.Cache
+	store   *pages
 	asked   atomic.Int64 // requests that reached the origin
 	results chan httpcache.Result
 	errs    chan error // what Serve returned, if not nil
@@ -78,20 +77,15 @@ func newRig(t testing.TB, cfg httpcache.Config, origin http.HandlerFunc) *rig {
 		proxy.ServeHTTP(w, r)
 		return err
 	}
-	store, err := memory.New(memory.Config{Now: g.clock.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	g.store = newPages(g.clock.now)
 	cfg.Now, cfg.Observe = g.clock.now, func(r httpcache.Result) { g.results <- r }
 	if cfg.Store == nil {
-		cfg.Store = store
+		cfg.Store = g.store
 	}
 	g.cache, err = httpcache.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(g.cache.Close)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := g.cache.Serve(w, r, next); err != nil {
 			g.errs <- err

@@ -119,12 +119,12 @@ func TestRefreshThatFails(t *testing.T) {
 	}
 }
 
-// Close ends what runs in the background.
-func TestClose(t *testing.T) {
+// A refresh that takes too long is given up.
+func TestRefreshTimeout(t *testing.T) {
 	t.Parallel()
 	o := newGate()
 	first := true
-	g := newRig(t, httpcache.Config{StaleWhileRevalidate: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
+	g := newRig(t, httpcache.Config{StaleWhileRevalidate: time.Hour, RefreshTimeout: time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
 		if !first {
 			o.wait(r)
 			return
@@ -135,7 +135,5 @@ func TestClose(t *testing.T) {
 	g.get("/")
 	g.clock.advance(15 * time.Second)
 	g.get("/")
-	<-o.entered
-	g.cache.Close()
 	g.until(httpcache.ResultNotRefreshed)
 }

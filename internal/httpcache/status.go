@@ -12,15 +12,18 @@ type Result string
 
 // The results.
 const (
-	ResultHit       Result = "hit"
-	ResultStale     Result = "stale-hit" // served stale while it is refreshed
-	ResultCollapsed Result = "collapsed" // served with another request's answer
-	ResultUncached  Result = "only-if-cached"
+	ResultHit         Result = "hit"
+	ResultStale       Result = "stale-hit"      // served stale while it is refreshed, or as the request takes it
+	ResultStaleError  Result = "stale-if-error" // served stale as the origin is in trouble
+	ResultRevalidated Result = "revalidated"    // served after the origin said that it has not changed
+	ResultCollapsed   Result = "collapsed"      // served with another request's answer
+	ResultUncached    Result = "only-if-cached"
 
 	ResultBypass   Result = "bypass"    // neither the request nor its answer is the cache's
 	ResultMethod   Result = "method"    // not GET or HEAD
 	ResultURIMiss  Result = "uri-miss"  // nothing stored
 	ResultVaryMiss Result = "vary-miss" // other variants are stored
+	ResultPartial  Result = "partial"   // other parts are stored
 	ResultOld      Result = "stale"     // too old
 	ResultRequest  Result = "request"   // fresh, but the request wanted more
 
@@ -38,13 +41,18 @@ func addStatus(h http.Header, params string) {
 	h["Cache-Status"] = append(old[:len(old):len(old)], cacheName+params)
 }
 
-// hitStatus has the remaining freshness in seconds, negative when stale.
-func hitStatus(left time.Duration) string {
-	seconds := left / time.Second
+// seconds are whole ones: half a second over is over.
+func seconds(left time.Duration) int64 {
+	s := int64(left / time.Second)
 	if left < 0 && left%time.Second != 0 {
-		seconds-- // half a second over is over
+		s--
 	}
-	return "; hit; ttl=" + strconv.FormatInt(int64(seconds), 10)
+	return s
+}
+
+// hitStatus has the remaining freshness in seconds, negative when stale.
+func hitStatus(left int64) string {
+	return cacheName + "; hit; ttl=" + strconv.FormatInt(left, 10)
 }
 
 func forwardStatus(why Result, stored bool, more string) string {
