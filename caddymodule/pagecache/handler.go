@@ -201,7 +201,7 @@ func (h *Handler) config(shared *httpcache.Flights) httpcache.Config {
 		Trusted:                  trusted,
 		Detach:                   detach,
 		ErrorStatus:              errorStatus,
-		Observe:                  func(r httpcache.Result) { app.CountDecision(op, string(r)) },
+		Observe:                  counters(),
 		Failed: func(what string, err error) {
 			if app.KnownAway(err) {
 				return // the log has its line

@@ -31,6 +31,12 @@ const (
 	ResultNotRefreshed Result = "not-refreshed" // in the background; it failed or may not be kept
 )
 
+// Results are all of them.
+var Results = []Result{
+	ResultHit, ResultStale, ResultStaleError, ResultRevalidated, ResultCollapsed, ResultUncached, ResultBypass, ResultMethod,
+	ResultURIMiss, ResultVaryMiss, ResultPartial, ResultOld, ResultRequest, ResultRefreshed, ResultNotRefreshed,
+}
+
 const cacheName = "flashgate"
 
 // addStatus appends a member to Cache-Status: the caches nearer to the origin stand
