@@ -95,3 +95,26 @@ type PageCache interface {
 	// error this gateway serves none of them. CodeUnavailable: it holds on this gateway only.
 	Purge(ctx context.Context, p Purge) error
 }
+
+// PurgeLog is the list of purges that all gateways share: each has a number, which only
+// ever rises within a log.
+type PurgeLog interface {
+	// AppendPurge appends a purge and tells those who watch.
+	AppendPurge(ctx context.Context, p Purge) error
+	// PurgesAfter reads the purges of a log after a number. When that log is no longer
+	// there, because the server has lost its data, it reads all of the one that is.
+	PurgesAfter(ctx context.Context, log string, after uint64) (Purges, error)
+	// WatchPurges calls purged when it has begun to listen, and for each purge since; and
+	// invalidated with the key of each page that InvalidatePage has named. It returns when
+	// its connection has ended, or with ctx.
+	WatchPurges(ctx context.Context, purged func(), invalidated func(key string)) error
+	// InvalidatePage deletes a page that all gateways share, and tells those who watch.
+	InvalidatePage(ctx context.Context, key string) error
+}
+
+// Purges are those of a log from a number on.
+type Purges struct {
+	Log   string  // its name, another one after the server has lost its data
+	After uint64  // the number before that of the first; those up to it may be unknown
+	List  []Purge // numbered After+1, After+2, …
+}

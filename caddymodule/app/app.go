@@ -50,6 +50,11 @@ type App struct {
 	// redis. Default: {"backend": "memory"}.
 	StateRaw json.RawMessage `json:"state,omitempty" caddy:"namespace=flashgate.state inline_key=backend"`
 
+	// The most bytes that cached pages take in this process; the least useful go first.
+	// Between 1 MiB and 1 TiB. Default: 64 MiB. After a reload the value of the first
+	// configuration with this state stays in force until a restart.
+	PageMemory int64 `json:"page_memory,omitempty"`
+
 	// The order queue of a stock that does not enqueue by itself: rabbitmq. Default:
 	// absent, as the SQLite stock enqueues in the transaction that reserves.
 	QueueRaw json.RawMessage `json:"queue,omitempty" caddy:"namespace=flashgate.queue inline_key=backend"`
@@ -59,6 +64,7 @@ type App struct {
 	stock   *shared[StockBackend]
 	queue   *shared[QueueBackend] // nil without a queue
 	state   *shared[StateBackend]
+	pages   *shared[PagesBackend]
 
 	mu     sync.Mutex
 	keys   atomic.Pointer[keyfile.Source]
@@ -155,7 +161,7 @@ func (a *App) Stop() error {
 // working: a backend is closed when the last call in it has ended.
 func (a *App) Cleanup() error {
 	live.drop(a)
-	return errors.Join(a.stock.release(), a.queue.release(), a.state.release())
+	return errors.Join(a.stock.release(), a.queue.release(), a.pages.release(), a.state.release())
 }
 
 // Folder is the absolute path of the data folder.

@@ -55,7 +55,6 @@ type StateBackend interface {
 	flashgate.Limiter
 	flashgate.Marks
 	flashgate.OneTime
-	flashgate.PageStore
 	caddy.Destructor
 }
 
@@ -66,6 +65,9 @@ type StateModule interface {
 	// OpenState makes the state. It is called while provisioning, so it must not
 	// need a server or a file; one that has a server behind it dials later.
 	OpenState() (StateBackend, error)
+	// OpenPages makes the cache of pages, of which maxBytes are in memory. As OpenState it
+	// must not need a server.
+	OpenPages(maxBytes int64, failed func(what string, err error)) (PagesBackend, error)
 }
 
 // SQLite keeps stock, sessions and the queue in one file, flashgate.db in the data

@@ -34,6 +34,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    rabbitmq <url>               # leave the line out: the embedded queue
 //	    data_dir <folder>            # default ./data
 //	    keys     <keys>              # default: made once, kept in the data folder
+//	    page_memory <size>           # of cached pages in this process, default 64MiB
 //	    state memory {               # default; with redis: redis
 //	        max_size <size>          # default 64MiB
 //	    }
@@ -53,6 +54,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		Option{Name: "rabbitmq", Parse: func() error { return servers.parseRabbit(d) }},
 		Option{Name: "data_dir", Parse: func() error { return a.parseFolder(d) }},
 		Option{Name: "keys", Parse: func() error { return a.parseKeys(d) }},
+		Option{Name: "page_memory", Parse: func() (err error) {
+			a.PageMemory, err = parseMemory(d)
+			return err
+		}},
 		Option{Name: "state", Parse: func() error { return a.parseState(d) }},
 	)
 	if err != nil {
@@ -105,26 +110,32 @@ func (a *App) parseState(d *caddyfile.Dispenser) error {
 		return d.Errf("unknown state backend %s: use memory or redis", backend)
 	}
 	m := new(Memory)
-	err := ParseBlock(d, "state memory", Option{Name: "max_size", Parse: func() error {
-		text, err := OneArg(d)
-		if err != nil {
-			return err
-		}
-		n, err := humanize.ParseBytes(text)
-		if err != nil {
-			return d.Errf("max_size: %q is not a size such as 64MiB", text)
-		}
-		if n < minMaxBytes || n > maxMaxBytes {
-			return d.Err("max_size must be between 1MiB and 1TiB")
-		}
-		m.MaxBytes = int64(n)
-		return nil
+	err := ParseBlock(d, "state memory", Option{Name: "max_size", Parse: func() (err error) {
+		m.MaxBytes, err = parseMemory(d)
+		return err
 	}})
 	if err != nil {
 		return err
 	}
 	a.StateRaw = caddyconfig.JSONModuleObject(m, "backend", "memory", nil)
 	return nil
+}
+
+// parseMemory reads how much of it something may take.
+func parseMemory(d *caddyfile.Dispenser) (int64, error) {
+	option := d.Val()
+	text, err := OneArg(d)
+	if err != nil {
+		return 0, err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil {
+		return 0, d.Errf("%s: %q is not a size such as 64MiB", option, text)
+	}
+	if n < minMaxBytes || n > maxMaxBytes {
+		return 0, d.Errf("%s must be between 1MiB and 1TiB", option)
+	}
+	return int64(n), nil
 }
 
 // Interface guards.

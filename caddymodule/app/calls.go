@@ -42,8 +42,8 @@ func (a *App) Limiter() flashgate.Limiter { return stateCalls{a.state} }
 // OneTime returns the store of captchas and other values for one use.
 func (a *App) OneTime() flashgate.OneTime { return stateCalls{a.state} }
 
-// Pages returns the store of cached pages.
-func (a *App) Pages() flashgate.PageStore { return stateCalls{a.state} }
+// Pages returns the cache of pages.
+func (a *App) Pages() *Pages { return &Pages{a.pages} }
 
 // Each of these is one port of a backend, by way of through.
 type (

@@ -55,8 +55,14 @@ func (a *App) provisionBackends(ctx caddy.Context) error {
 		}
 	}
 	a.state = newShared(states, state, state.StateKey(a.dataDir), state.OpenState)
+	a.pages = newShared(pageses, state, state.StateKey(a.dataDir), func() (PagesBackend, error) {
+		return state.OpenPages(a.PageMemory, pagesFailed)
+	})
 	// Held from here on: this is how the memory outlives the configuration before.
-	return a.state.get()
+	if err := a.state.get(); err != nil {
+		return err
+	}
+	return a.pages.get()
 }
 
 // fits checks what the stock needs beside it.

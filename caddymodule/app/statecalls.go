@@ -62,30 +62,9 @@ func (c stateCalls) CompareAndSwap(ctx context.Context, key string, old, next []
 	return before, ok, err
 }
 
-func (c stateCalls) GetPage(ctx context.Context, key string) (page []byte, ok bool, err error) {
-	page, err = through(c.s, func(b StateBackend) (page []byte, err error) {
-		page, ok, err = b.GetPage(ctx, key)
-		return page, err
-	})
-	return page, ok, err
-}
-
-func (c stateCalls) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {
-	return do(c.s, func(b StateBackend) error { return b.SetPage(ctx, key, page, ttl) })
-}
-
-func (c stateCalls) DeletePage(ctx context.Context, key string) error {
-	return do(c.s, func(b StateBackend) error { return b.DeletePage(ctx, key) })
-}
-
-func (c stateCalls) ClearPages(ctx context.Context) error {
-	return do(c.s, func(b StateBackend) error { return b.ClearPages(ctx) })
-}
-
 // Interface guards.
 var (
-	_ flashgate.Limiter   = stateCalls{}
-	_ flashgate.Marks     = stateCalls{}
-	_ flashgate.OneTime   = stateCalls{}
-	_ flashgate.PageStore = stateCalls{}
+	_ flashgate.Limiter = stateCalls{}
+	_ flashgate.Marks   = stateCalls{}
+	_ flashgate.OneTime = stateCalls{}
 )

@@ -19,7 +19,9 @@ func init() {
 // now, whichever configuration they came with, and answer 503 when there is none.
 //
 //	GET  /flashgate/status         version, data folder, backends, decisions
-//	POST /flashgate/cache/purge    {"key": "…"} or {"all": true}
+//	POST /flashgate/cache/purge    {"kind": "url", "value": "…", "soft": true}, or prefix, tag, all
+//	GET  /flashgate/cache/inspect  ?url=https://…: what is stored under an address
+//	GET  /flashgate/cache/stats    what the page cache holds and has done
 //	GET  /flashgate/limits         the limits of the configuration, bans and exemptions
 //	POST /flashgate/limits/inspect {"limit": "…", "client": "…"}: what a request would be told
 //	POST /flashgate/limits/reset   the same: forgets what was counted
@@ -37,7 +39,9 @@ func (*Admin) CaddyModule() caddy.ModuleInfo {
 func (*Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/flashgate/status", Handler: on(http.MethodGet, status)},
-		{Pattern: "/flashgate/cache/purge", Handler: on(http.MethodPost, purge)},
+		{Pattern: "/flashgate/cache/purge", Handler: on(http.MethodPost, purgePages)},
+		{Pattern: "/flashgate/cache/inspect", Handler: on(http.MethodGet, inspectPages)},
+		{Pattern: "/flashgate/cache/stats", Handler: on(http.MethodGet, cacheStatus)},
 		{Pattern: "/flashgate/limits", Handler: on(http.MethodGet, listLimits)},
 		{Pattern: "/flashgate/limits/inspect", Handler: on(http.MethodPost, inspectLimit)},
 		{Pattern: "/flashgate/limits/reset", Handler: on(http.MethodPost, resetLimit)},
@@ -92,12 +96,6 @@ func status(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(s)
 }
 
-// target is what to purge.
-type target struct {
-	Key string `json:"key"`
-	All bool   `json:"all"`
-}
-
 // readBody reads the JSON body of a POST route.
 func readBody[T any](r *http.Request) (body T, err error) {
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
@@ -110,22 +108,6 @@ func readBody[T any](r *http.Request) (body T, err error) {
 
 func badRequest(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
-}
-
-func purge(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	t, err := readBody[target](r)
-	if err != nil {
-		return err
-	}
-	switch {
-	case t.All == (t.Key != ""):
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: errors.New(`send either {"key": "…"} or {"all": true}`)}
-	case t.All:
-		err = a.Pages().ClearPages(r.Context())
-	default:
-		err = a.Pages().DeletePage(r.Context(), t.Key)
-	}
-	return done(w, err)
 }
 
 func done(w http.ResponseWriter, err error) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"flashgate"
 	"flashgate/caddymodule/app"
 	"flashgate/caddymodule/command"
 	"flashgate/caddymodule/gatewaytest"
@@ -52,17 +53,13 @@ func admin(t *testing.T, g *gatewaytest.Gateway, method, path, body string) (int
 func TestAdminRoutes(t *testing.T) {
 	g := gatewaytest.Run(t, site)
 	live := app.Live()
-	for _, key := range []string{"a", "b"} {
-		if err := live.Pages().SetPage(t.Context(), key, []byte("page"), time.Hour); err != nil {
-			t.Fatal(err)
-		}
+	const address = "http://shop.example/"
+	for _, name := range []string{"a", "b", "c"} {
+		live.Pages().Set(t.Context(), &flashgate.Page{Key: address + name, URL: address + name, Tags: []string{name}, Ends: time.Now().Add(time.Hour)})
 	}
-	has := func(key string) bool {
-		_, ok, err := live.Pages().GetPage(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ok
+	has := func(name string) bool {
+		page, _ := live.Pages().Get(t.Context(), address+name)
+		return page != nil
 	}
 	for _, c := range []struct {
 		method, path, body string
@@ -70,22 +67,29 @@ func TestAdminRoutes(t *testing.T) {
 	}{
 		{"GET", "/flashgate/status", "", 200},
 		{"POST", "/flashgate/status", "", 405},
-		{"POST", "/flashgate/cache/purge", `{"key":"a"}`, 204},
-		{"POST", "/flashgate/cache/purge", `{"key":"a","all":true}`, 400},
+		{"POST", "/flashgate/cache/purge", `{"kind":"url","value":"http://SHOP.example/a"}`, 204},
+		{"POST", "/flashgate/cache/purge", `{"kind":"tag","value":"b"}`, 204},
+		{"POST", "/flashgate/cache/purge", `{"kind":"url","value":"/a"}`, 400},
+		{"POST", "/flashgate/cache/purge", `{"kind":"prefix","value":"shop.example"}`, 400},
+		{"POST", "/flashgate/cache/purge", `{"kind":"all","value":"a"}`, 400},
 		{"POST", "/flashgate/cache/purge", `{}`, 400},
 		{"POST", "/flashgate/cache/purge", `{"keys":["a"]}`, 400},
 		{"POST", "/flashgate/cache/purge", `a`, 400},
+		{"GET", "/flashgate/cache/purge", "", 405},
+		{"GET", "/flashgate/cache/inspect?url=" + address + "c", "", 200},
+		{"GET", "/flashgate/cache/inspect?url=c", "", 400},
+		{"GET", "/flashgate/cache/stats", "", 200},
 	} {
 		if status, body := admin(t, g, c.method, c.path, c.body); status != c.status {
 			t.Errorf("%s %s %s: %d %s, want %d", c.method, c.path, c.body, status, body, c.status)
 		}
 	}
-	if has("a") || !has("b") {
-		t.Errorf("after purging a: a %t, b %t", has("a"), has("b"))
+	if has("a") || has("b") || !has("c") {
+		t.Errorf("after purging a and b: a %t, b %t, c %t", has("a"), has("b"), has("c"))
 	}
-	admin(t, g, "POST", "/flashgate/cache/purge", `{"all":true}`)
-	if has("b") {
-		t.Error("b is there after purging all")
+	admin(t, g, "POST", "/flashgate/cache/purge", `{"kind":"prefix","value":"http://shop.example"}`)
+	if has("c") {
+		t.Error("c is there after purging all of its site")
 	}
 }
 

@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"text/tabwriter"
@@ -68,29 +67,6 @@ func report(cmd *cobra.Command, s Status) error {
 		return fmt.Errorf("%d of %d backends away", away, len(s.Backends))
 	}
 	return nil
-}
-
-func cache() *cobra.Command {
-	all := false
-	purge := &cobra.Command{
-		Use:   "purge [KEY]",
-		Short: "Forgets one cached page, or all",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if all == (len(args) == 1) {
-				return errors.New("name the key of a page, or give --all")
-			}
-			body := target{All: all}
-			if !all {
-				body.Key = args[0]
-			}
-			return ask(cmd, http.MethodPost, "/flashgate/cache/purge", body, nil)
-		},
-	}
-	purge.Flags().BoolVar(&all, "all", false, "forget all pages")
-	cmd := &cobra.Command{Use: "cache", Short: "Works on cached pages"}
-	cmd.AddCommand(purge)
-	return cmd
 }
 
 // ask sends one request to the admin API.

@@ -76,9 +76,14 @@ func TestCache(t *testing.T) {
 		ok   bool
 	}{
 		{"cache purge --all", true},
-		{"cache purge GET/goods/1", true},
+		{"cache purge --url http://shop.example/goods/1", true},
+		{"cache purge --prefix http://shop.example/goods/ --soft", true},
+		{"cache purge --tag goods-1", true},
+		{"cache purge --url goods/1", false},
+		{"cache inspect http://shop.example/goods/1", false}, // nothing is there
+		{"cache stats", true},
 		{"cache purge", false},
-		{"cache purge --all GET/goods/1", false},
+		{"cache purge --all --tag a", false},
 	} {
 		out, err := run(t, append(strings.Fields(c.args), "--address", g.Admin)...)
 		if (err == nil) != c.ok {

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"flashgate"
 	"flashgate/caddymodule/app"
 	"flashgate/internal/httpcache"
 
@@ -109,7 +108,7 @@ type Handler struct {
 	Errors app.Errors `json:"errors,omitempty"`
 
 	cache     *httpcache.Cache
-	store     flashgate.PageCache
+	store     *app.Pages
 	bypass    caddyhttp.MatcherSets
 	explain   string
 	purgeFrom []netip.Prefix
@@ -155,7 +154,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.purgeFrom, err = networks(h.PurgeFrom); err != nil {
 		return err
 	}
-	store := a.PageCache()
+	store := a.Pages()
 	shared, err := flightsOf(store)
 	if err != nil {
 		return err
@@ -170,7 +169,7 @@ func (h *Handler) Cleanup() error {
 	if h.store == nil {
 		return nil
 	}
-	_, err := flights.Delete(h.store)
+	_, err := flights.Delete(h.store.Key())
 	return err
 }
 

@@ -57,6 +57,18 @@ func (e *entry) ends(unreachable time.Duration) time.Time {
 	return e.born.Add(e.lifetime + after)
 }
 
+// Size is what the entry costs beside its page's data, in bytes, about.
+func (e *entry) Size() int {
+	n := 600
+	for name, values := range e.header {
+		n += len(name) + 150
+		for _, v := range values {
+			n += len(v) + 48
+		}
+	}
+	return n
+}
+
 // Describe is for operators who inspect a page.
 func (e *entry) Describe() map[string]any {
 	d := map[string]any{
@@ -86,6 +98,9 @@ type variants struct {
 
 	keys memo
 }
+
+// Size is what the record costs, with the keys that it remembers.
+func (v *variants) Size() int { return 4 << 10 }
 
 // Describe is for operators who inspect a page.
 func (v *variants) Describe() map[string]any { return map[string]any{"vary": v.names} }

@@ -31,10 +31,3 @@ func TestOneTime(t *testing.T) {
 		return conformance.OneTimeFixture{Stores: [2]flashgate.OneTime{s, s}}
 	})
 }
-
-func TestPages(t *testing.T) {
-	t.Parallel()
-	conformance.Pages(t, func(t *testing.T) conformance.PagesFixture {
-		return conformance.PagesFixture{Pages: open(t, memory.Config{MaxBytes: 16 << 20}), TooLarge: 2 << 20}
-	})
-}

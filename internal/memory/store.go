@@ -24,10 +24,9 @@ const entryOverhead = 160
 
 // Config of a Store.
 type Config struct {
-	// MaxBytes bounds keys, values and what their entries cost, over all kinds: a
-	// quarter for limits, a quarter for one-time values, half for pages. Default 64
-	// MiB, at least 1 MiB. The bound may be exceeded for a moment while entries are
-	// evicted.
+	// MaxBytes bounds keys, values and what their entries cost: half for limits, half for
+	// one-time values. Default 64 MiB, at least 1 MiB. The bound may be exceeded for a
+	// moment while entries are evicted.
 	MaxBytes int64
 	// Now is the clock; default time.Now.
 	Now func() time.Time
@@ -35,13 +34,11 @@ type Config struct {
 
 // Store keeps short-lived state. It is safe for concurrent use.
 type Store struct {
-	now     func() time.Time
-	begin   time.Time
-	limits  *ratelimit.Table
-	values  *otter.Cache[string, entry]
-	pages   *otter.Cache[string, entry]
-	maxPage int
-	marks   marks
+	now    func() time.Time
+	begin  time.Time
+	limits *ratelimit.Table
+	values *otter.Cache[string, entry]
+	marks  marks
 }
 
 // entry is a value with the end of its life by the Store's clock. The cache's own
@@ -63,19 +60,13 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	quarter := uint64(cfg.MaxBytes / 4)
-	values, err := newEntries(quarter)
+	half := uint64(cfg.MaxBytes / 2)
+	values, err := newEntries(half)
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newEntries(2 * quarter)
-	if err != nil {
-		return nil, err
-	}
-	// One page may have an eighth of the pages' budget, so that one never pushes out
-	// all others.
-	limits := ratelimit.NewTable(int(min(quarter/ratelimit.PlaceBytes, math.MaxInt32)))
-	return &Store{now: cfg.Now, begin: cfg.Now(), limits: limits, values: values, pages: pages, maxPage: int(quarter / 4)}, nil
+	limits := ratelimit.NewTable(int(min(half/ratelimit.PlaceBytes, math.MaxInt32)))
+	return &Store{now: cfg.Now, begin: cfg.Now(), limits: limits, values: values}, nil
 }
 
 func newEntries(weight uint64) (*otter.Cache[string, entry], error) {
@@ -94,15 +85,13 @@ func newEntries(weight uint64) (*otter.Cache[string, entry], error) {
 func (s *Store) Close() error {
 	s.limits.Clear()
 	s.values.InvalidateAll()
-	s.pages.InvalidateAll()
 	return nil
 }
 
 // Weight is what the entries weigh now, in bytes.
 func (s *Store) Weight() int64 {
 	s.values.CleanUp()
-	s.pages.CleanUp()
-	return int64(s.limits.Places())*ratelimit.PlaceBytes + int64(s.values.WeightedSize()+s.pages.WeightedSize())
+	return int64(s.limits.Places())*ratelimit.PlaceBytes + int64(s.values.WeightedSize())
 }
 
 // Charge decides one request in one atomic step.
@@ -186,54 +175,6 @@ func (s *Store) CompareAndSwap(ctx context.Context, key string, old, next []byte
 	return before, ok, nil
 }
 
-// GetPage reads a page.
-func (s *Store) GetPage(ctx context.Context, key string) ([]byte, bool, error) {
-	if err := ended(ctx, "memory.GetPage"); err != nil {
-		return nil, false, err
-	}
-	e, ok := s.pages.GetIfPresent(key)
-	if !ok || !s.now().Before(e.ends) {
-		return nil, false, nil
-	}
-	return e.value, true, nil
-}
-
-// SetPage writes a page; one that is larger than an eighth of the pages' budget is
-// not kept.
-func (s *Store) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {
-	const op = "memory.SetPage"
-	if ttl <= 0 {
-		return flashgate.Invalid(op, "ttl", "must be positive")
-	}
-	if err := ended(ctx, op); err != nil {
-		return err
-	}
-	if len(key)+len(page) > s.maxPage {
-		s.pages.Invalidate(key) // what was there is outdated
-		return nil
-	}
-	s.pages.Set(key, s.entry(page, ttl))
-	return nil
-}
-
-// DeletePage forgets a page.
-func (s *Store) DeletePage(ctx context.Context, key string) error {
-	if err := ended(ctx, "memory.DeletePage"); err != nil {
-		return err
-	}
-	s.pages.Invalidate(key)
-	return nil
-}
-
-// ClearPages forgets all pages.
-func (s *Store) ClearPages(ctx context.Context) error {
-	if err := ended(ctx, "memory.ClearPages"); err != nil {
-		return err
-	}
-	s.pages.InvalidateAll()
-	return nil
-}
-
 // entry copies the value: the caller may use its slice again.
 func (s *Store) entry(value []byte, ttl time.Duration) entry {
 	return entry{value: append([]byte(nil), value...), ends: s.now().Add(ttl), ttl: ttl}
@@ -247,8 +188,7 @@ func ended(ctx context.Context, op string) error {
 }
 
 var (
-	_ flashgate.Limiter   = (*Store)(nil)
-	_ flashgate.Marks     = (*Store)(nil)
-	_ flashgate.OneTime   = (*Store)(nil)
-	_ flashgate.PageStore = (*Store)(nil)
+	_ flashgate.Limiter = (*Store)(nil)
+	_ flashgate.Marks   = (*Store)(nil)
+	_ flashgate.OneTime = (*Store)(nil)
 )

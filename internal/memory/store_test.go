@@ -3,7 +3,6 @@ package memory_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,9 +50,6 @@ func TestAFloodIsBoundedAndStaysInItsKind(t *testing.T) {
 	if err := s.Put(ctx, "captcha", []byte("17"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetPage(ctx, "page", []byte("hello"), time.Hour); err != nil {
-		t.Fatal(err)
-	}
 	for i := range 200_000 {
 		if _, err := flashgate.Allow(ctx, s, fmt.Sprint("limit/", i), rate); err != nil {
 			t.Fatal(err)
@@ -73,23 +69,6 @@ func TestAFloodIsBoundedAndStaysInItsKind(t *testing.T) {
 	if w := s.Weight(); w > budget {
 		t.Errorf("after a flood of values: %d bytes", w)
 	}
-	if _, ok, _ := s.GetPage(ctx, "page"); !ok {
-		t.Error("the floods pushed a page out")
-	}
-}
-
-func TestPagesThatAreTooLargeAreNotKept(t *testing.T) {
-	t.Parallel()
-	s := open(t, memory.Config{MaxBytes: 1 << 20})
-	if err := s.SetPage(t.Context(), "p", []byte("old"), time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetPage(t.Context(), "p", []byte(strings.Repeat("x", 1<<20)), time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if page, ok, _ := s.GetPage(t.Context(), "p"); ok {
-		t.Errorf("kept %d bytes", len(page))
-	}
 }
 
 func TestValuesEndByTheClock(t *testing.T) {
@@ -101,14 +80,10 @@ func TestValuesEndByTheClock(t *testing.T) {
 		if err := s.Put(t.Context(), "v", []byte("1"), time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetPage(t.Context(), "p", []byte("1"), time.Minute); err != nil {
-			t.Fatal(err)
-		}
 		c.Advance(wait)
 		_, value, _ := s.Take(t.Context(), "v")
-		_, page, _ := s.GetPage(t.Context(), "p")
-		if want := wait < time.Minute; value != want || page != want {
-			t.Errorf("after %v: value %v, page %v", wait, value, page)
+		if want := wait < time.Minute; value != want {
+			t.Errorf("after %v: value %v", wait, value)
 		}
 	}
 }

@@ -69,6 +69,7 @@ type Config struct {
 // Store is a client of one Redis. It is safe for concurrent use.
 type Store struct {
 	cfg      Config
+	db       int
 	client   goredis.UniversalClient
 	sessions *sessionCache
 	freed    *freed
@@ -113,7 +114,7 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget},
+	s := &Store{cfg: cfg, db: opts.DB, client: newClient(opts, cfg.Timeout), pages: budget{limit: cfg.PageBudget},
 		begin: time.Now(), local: ratelimit.NewLocal(localKeys)}
 	s.freed = newFreed(s.client, opts.DB, cfg.Timeout)
 	s.limits = newLimits(s)

@@ -1,0 +1,296 @@
+package pagestore
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"flashgate"
+)
+
+// Bounds of the memory for pages.
+const (
+	DefaultMaxBytes = 64 << 20
+	MinMaxBytes     = 1 << 20
+	MaxMaxBytes     = 1 << 40
+)
+
+// Config of a Store.
+type Config struct {
+	// MaxBytes bounds the pages in memory with all that they cost: 1 MiB to 1 TiB, of
+	// which one page may have an eighth. Default 64 MiB.
+	MaxBytes int64
+	// Shared and Log are what all gateways share. Default: nothing, both or none.
+	Shared flashgate.PageStore
+	Log    flashgate.PurgeLog
+	// Now is the clock of the pages' ends. Default time.Now.
+	Now func() time.Time
+	// Failed is called when what is shared has failed; nobody else is told. Default:
+	// nothing.
+	Failed func(what string, err error)
+}
+
+// Store is a flashgate.PageCache. It is safe for concurrent use.
+type Store struct {
+	cfg    Config
+	memory *memory
+	reads  singleflight.Group // of the shared store
+	writer *writer            // nil without a shared store
+	follow follower
+
+	mu      sync.RWMutex
+	table   table
+	log     string             // the shared log that is followed, empty: none yet
+	base    uint64             // its number zero, in this gateway's count
+	pending []*flashgate.Purge // not in the log yet: they count for every page
+
+	drops  atomic.Uint64 // of single pages, so that one that was read before is not kept
+	sweeps chan struct{}
+	ended  context.Context
+	end    context.CancelFunc
+	done   sync.WaitGroup
+	counts counts
+}
+
+// New makes an empty Store. It dials nobody: what is shared is first asked when it is
+// first needed. A Config that cannot be is CodeInvalid.
+func New(cfg Config) (*Store, error) {
+	const op = "pagestore.New"
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.MaxBytes < MinMaxBytes || cfg.MaxBytes > MaxMaxBytes {
+		return nil, flashgate.Invalid(op, "max_bytes", "must be between 1 MiB and 1 TiB; leave it out for 64 MiB")
+	}
+	if (cfg.Shared == nil) != (cfg.Log == nil) {
+		return nil, flashgate.Invalid(op, "log", "goes with a shared store")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Failed == nil {
+		cfg.Failed = func(string, error) {}
+	}
+	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1)}
+	s.ended, s.end = context.WithCancel(context.Background())
+	var err error
+	if s.memory, err = newMemory(cfg.MaxBytes, cfg.Now, func() { s.counts.evictions.Add(1) }); err != nil {
+		return nil, err
+	}
+	if cfg.Shared != nil {
+		s.writer = newWriter(s)
+	}
+	s.done.Go(s.sweep)
+	return s, nil
+}
+
+// Close ends what runs in the background. Pages that wait to be written are lost.
+func (s *Store) Close() error {
+	s.end()
+	s.done.Wait()
+	s.memory.pages.InvalidateAll()
+	return nil
+}
+
+// Seen is the number of the newest purge that this gateway knows. The first call waits
+// until what is shared was asked once.
+func (s *Store) Seen() uint64 {
+	s.meet(s.ended)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.table.last
+}
+
+// Get finds a page.
+func (s *Store) Get(ctx context.Context, key string) (*flashgate.Page, bool) {
+	if p := s.memory.get(key); p != nil {
+		dead, soft := s.judge(p)
+		if !dead {
+			s.counts.hits.Add(1)
+			return p, soft
+		}
+		s.memory.drop(key)
+	}
+	if s.cfg.Shared == nil {
+		s.counts.misses.Add(1)
+		return nil, false
+	}
+	p := s.read(ctx, key)
+	if p == nil {
+		s.counts.misses.Add(1)
+		return nil, false
+	}
+	dead, soft := s.judge(p)
+	if dead {
+		s.counts.misses.Add(1)
+		return nil, false
+	}
+	s.counts.sharedHits.Add(1)
+	return p, soft
+}
+
+// read takes a page from what is shared into memory. Of concurrent calls one asks.
+func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
+	s.meet(ctx)
+	if !s.current() {
+		return nil
+	}
+	v, err, _ := s.reads.Do(key, func() (any, error) {
+		drops := s.drops.Load()
+		b, ok, err := s.cfg.Shared.GetPage(context.WithoutCancel(ctx), key)
+		if err != nil || !ok {
+			return (*flashgate.Page)(nil), err
+		}
+		p, log, seen, err := unseal(key, b)
+		if err != nil {
+			return (*flashgate.Page)(nil), nil // another version's: as good as not there
+		}
+		s.mu.RLock()
+		known := log == s.log
+		p.Seen = s.base + seen
+		s.mu.RUnlock()
+		if !known || !s.cfg.Now().Before(p.Ends) {
+			return (*flashgate.Page)(nil), nil
+		}
+		s.memory.set(p)
+		if s.drops.Load() != drops {
+			s.memory.drop(key) // it may be this one that was meant
+		}
+		return p, nil
+	})
+	if err != nil {
+		s.cfg.Failed("read", err)
+		return nil
+	}
+	return v.(*flashgate.Page)
+}
+
+// judge says whether a page is dead, or stale as of now.
+func (s *Store) judge(p *flashgate.Page) (dead, soft bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	dead, soft = s.table.judge(p)
+	for _, purge := range s.pending {
+		if meets(*purge, p) {
+			dead, soft = dead || !purge.Soft, soft || purge.Soft
+		}
+	}
+	return dead, soft && !dead
+}
+
+// Set keeps a page.
+func (s *Store) Set(ctx context.Context, p *flashgate.Page) {
+	s.counts.sets.Add(1)
+	if weight(p) > s.memory.most {
+		s.invalidate(ctx, p.Key, p.URL) // what was there is outdated
+		return
+	}
+	s.memory.set(p)
+	if s.writer != nil {
+		s.writer.add(p)
+	}
+}
+
+// Invalidate forgets a page. While what is shared is away it is a purge of the address
+// that the key is.
+func (s *Store) Invalidate(ctx context.Context, key string) { s.invalidate(ctx, key, key) }
+
+func (s *Store) invalidate(ctx context.Context, key, url string) {
+	s.dropped(key)
+	if s.writer == nil {
+		return
+	}
+	s.writer.cancel(key)
+	s.meet(ctx)
+	if err := s.cfg.Log.InvalidatePage(ctx, key); err != nil {
+		// It would come back with what is shared.
+		s.suspend(flashgate.Purge{Kind: flashgate.PurgeURL, Value: url})
+		s.cfg.Failed("invalidate", err)
+	}
+}
+
+// dropped forgets a page in memory, also one that is just being read.
+func (s *Store) dropped(key string) {
+	s.drops.Add(1)
+	s.memory.drop(key)
+}
+
+// Purge gives up pages.
+func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	s.counts.purge(p.Kind)
+	if s.cfg.Log == nil {
+		s.mu.Lock()
+		s.table.apply(p, s.table.last+1)
+		s.mu.Unlock()
+		s.wakeSweep()
+		return nil
+	}
+	err := s.cfg.Log.AppendPurge(ctx, p)
+	if err == nil {
+		if err = s.catchUp(ctx); err == nil {
+			s.clearShared(p)
+			return nil
+		}
+		// It is in the log, where this gateway could not read it.
+		s.suspend(p)
+		return nil
+	}
+	s.suspend(p)
+	return err
+}
+
+// maxPending bounds the purges that wait for the log.
+const maxPending = 1000
+
+// suspend makes a purge hold at once, for all pages, until it is in the log.
+func (s *Store) suspend(p flashgate.Purge) {
+	s.mu.Lock()
+	s.pending = append(s.pending, &p)
+	if len(s.pending) > maxPending {
+		s.pending = []*flashgate.Purge{{Kind: flashgate.PurgeAll}}
+	}
+	s.mu.Unlock()
+	s.wakeSweep()
+}
+
+// clearShared frees what a purge of everything has left dead in the shared store.
+func (s *Store) clearShared(p flashgate.Purge) {
+	if p.Kind != flashgate.PurgeAll || p.Soft {
+		return
+	}
+	s.done.Go(func() {
+		if err := s.cfg.Shared.ClearPages(s.ended); err != nil {
+			s.cfg.Failed("clear", err)
+		}
+	})
+}
+
+func (s *Store) wakeSweep() {
+	select {
+	case s.sweeps <- struct{}{}:
+	default:
+	}
+}
+
+// sweep frees the memory of dead pages, which nobody gets any more.
+func (s *Store) sweep() {
+	for {
+		select {
+		case <-s.sweeps:
+			s.memory.dropIf(func(p *flashgate.Page) bool {
+				dead, _ := s.judge(p)
+				return dead
+			})
+		case <-s.ended.Done():
+			return
+		}
+	}
+}
+
+var _ flashgate.PageCache = (*Store)(nil)
