@@ -10,26 +10,29 @@ import (
 	"flashgate"
 )
 
-// The log is read at each news, and every poll in case one is lost. What is shared is
-// believed for trust after the last reading, and not at all after one that failed.
+// The log is read at each news, and every Config.Poll in case one is lost. What is
+// shared is believed for three of them after the last reading, and not at all after one
+// that failed.
 const (
-	poll        = time.Second
-	trust       = 3 * poll
 	meetTimeout = 500 * time.Millisecond
+	readTimeout = time.Second
 	firstPause  = 50 * time.Millisecond
+	lastPause   = time.Second
 )
 
 // follower keeps a gateway up to date with the log.
 type follower struct {
 	met   sync.Once
-	read  atomic.Int64 // when the log was last read to its end, in nanoseconds since begun
+	tried chan struct{} // closed when it listens, or cannot for now
+	gap   atomic.Bool   // it has not listened for some time
+	read  atomic.Int64  // when the log was last read to its end, in nanoseconds since begun
 	begun time.Time
 	one   sync.Mutex // reads the log
 }
 
-// meet begins to follow the log, and waits for its first reading, so that the first
-// pages are counted from where the log stands. A server that is away costs the first
-// call meetTimeout.
+// meet begins to follow the log, and waits until it listens and has read it once, so that
+// the first pages are counted from where the log stands and no news of them is lost. A
+// server that does not answer costs the first call meetTimeout.
 func (s *Store) meet(ctx context.Context) {
 	if s.cfg.Log == nil {
 		return
@@ -41,10 +44,16 @@ func (s *Store) meet(ctx context.Context) {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), meetTimeout)
 		defer cancel()
-		if err := s.catchUp(ctx); err != nil {
-			s.cfg.Failed("purge log", err)
-		}
+		s.follow.tried = make(chan struct{})
 		s.done.Go(s.watch)
+		select {
+		case <-s.follow.tried:
+		case <-ctx.Done():
+			s.follow.gap.Store(true)
+		}
+		if !s.current() {
+			s.catchUpInTime()
+		}
 		s.done.Go(s.poll)
 	})
 }
@@ -52,32 +61,45 @@ func (s *Store) meet(ctx context.Context) {
 // current reports whether this gateway knows all purges, but for those of a moment.
 func (s *Store) current() bool {
 	read := s.follow.read.Load()
-	return read > 0 && time.Since(s.follow.begun)-time.Duration(read) < trust
+	return read > 0 && time.Since(s.follow.begun)-time.Duration(read) < 3*s.cfg.Poll
 }
 
-// watch listens for news, and again when the connection broke.
+// watch listens for news, and again when the connection broke. What was invalidated in
+// between is not known, so then nothing that is in memory is believed: the shared store
+// has it, if it is still good.
 func (s *Store) watch() {
+	tried := sync.OnceFunc(func() { close(s.follow.tried) })
 	for pause := firstPause; s.ended.Err() == nil; {
-		begun := time.Now()
-		err := s.cfg.Log.WatchPurges(s.ended, func() { s.catchUpInTime() }, s.dropped)
+		begun, listens := time.Now(), false
+		err := s.cfg.Log.WatchPurges(s.ended, func() {
+			if !listens && s.follow.gap.Load() {
+				s.drops.Add(1)
+				s.memory.pages.InvalidateAll()
+			}
+			listens = true
+			s.catchUpInTime()
+			tried()
+		}, s.dropped)
+		s.follow.gap.Store(true)
+		tried()
 		if s.ended.Err() != nil {
 			return
 		}
 		if err != nil {
 			s.cfg.Failed("purge log", err)
 		}
-		if time.Since(begun) > trust {
+		if time.Since(begun) > 3*lastPause {
 			pause = firstPause
 		}
 		if !s.wait(pause) {
 			return
 		}
-		pause = min(2*pause, poll)
+		pause = min(2*pause, lastPause)
 	}
 }
 
 func (s *Store) poll() {
-	for s.wait(poll) {
+	for s.wait(s.cfg.Poll) {
 		s.catchUpInTime()
 	}
 }
@@ -95,7 +117,7 @@ func (s *Store) wait(d time.Duration) bool {
 }
 
 func (s *Store) catchUpInTime() {
-	ctx, cancel := context.WithTimeout(s.ended, poll)
+	ctx, cancel := context.WithTimeout(s.ended, readTimeout)
 	defer cancel()
 	if err := s.catchUp(ctx); err != nil && s.ended.Err() == nil {
 		s.cfg.Failed("purge log", err)
@@ -155,7 +177,6 @@ func (s *Store) learn(news flashgate.Purges, flushed map[*flashgate.Purge]bool) 
 			s.base = last + 1
 		}
 		s.log = news.Log
-		s.table.reset(s.base)
 	}
 	if first := s.base + news.After; first > s.table.last {
 		s.table.reset(first) // some are missing in between

@@ -26,6 +26,8 @@ type Config struct {
 	// Shared and Log are what all gateways share. Default: nothing, both or none.
 	Shared flashgate.PageStore
 	Log    flashgate.PurgeLog
+	// Poll is how often the log is read in case news of it is lost. Default 1 s.
+	Poll time.Duration
 	// Now is the clock of the pages' ends. Default time.Now.
 	Now func() time.Time
 	// Failed is called when what is shared has failed; nobody else is told. Default:
@@ -67,6 +69,9 @@ func New(cfg Config) (*Store, error) {
 	}
 	if (cfg.Shared == nil) != (cfg.Log == nil) {
 		return nil, flashgate.Invalid(op, "log", "goes with a shared store")
+	}
+	if cfg.Poll <= 0 {
+		cfg.Poll = time.Second
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -137,8 +137,7 @@ func (w *writer) write(q *queue, key string, p *flashgate.Page) {
 		return
 	}
 	if q.cancelled() {
-		if err := s.cfg.Shared.DeletePage(ctx, key); err != nil {
-			s.cfg.Failed("invalidate", err)
-		}
+		// Another gateway may have read it already.
+		s.invalidate(ctx, key, p.URL)
 	}
 }
