@@ -42,6 +42,7 @@ func gateway(t testing.TB, r *servers.Redis) (*pagestore.Store, *redis.Store) {
 type ill struct {
 	*redis.Store
 	deaf    atomic.Bool   // no news
+	cut     atomic.Bool   // no connection for them
 	blind   atomic.Bool   // the log cannot be read
 	written chan struct{} // if not nil, a page that was written waits here before it is told so
 }
@@ -49,6 +50,9 @@ type ill struct {
 var errIll = errors.New("ill")
 
 func (i *ill) WatchPurges(ctx context.Context, purged func(), invalidated func(string)) error {
+	if i.cut.Load() {
+		return errIll
+	}
 	if i.deaf.Load() {
 		<-ctx.Done()
 		return errIll

@@ -116,9 +116,11 @@ func TestRedisStops(t *testing.T) {
 	r := serverstest.OwnRedis(t, servers.RedisConfig{Appendonly: "always"})
 	one, _ := gateway(t, r)
 	two, _ := gateway(t, r)
-	const other = "https://shop.example/other"
-	share(t, one, two, fetched(one, url))
-	share(t, one, two, fetched(one, other))
+	const other, third = "https://shop.example/other", "https://shop.example/third"
+	for _, address := range []string{url, other, third} {
+		share(t, one, two, fetched(one, address))
+	}
+	eventually(t, "all is written", one.Settled)
 	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +151,11 @@ func TestRedisStops(t *testing.T) {
 		if has(t, one, url) || has(t, two, url) || has(t, two, other) {
 			t.Fatal("a purged page came back from the server")
 		}
+	}
+	one.Forget(third)
+	two.Forget(third)
+	if has(t, one, third) || has(t, two, third) {
+		t.Error("a page is taken whose purges the server may have lost")
 	}
 	eventually(t, "it is as before", func() bool {
 		p := fetched(one, "https://shop.example/after")
@@ -261,6 +268,24 @@ func TestEachWayOfHearing(t *testing.T) {
 		purge(t, one, flashgate.PurgeURL, url)
 		eventually(t, "it is heard by "+name, func() bool { return !has(t, two, url) })
 	}
+}
+
+// What was invalidated while a gateway had no connection for news is not served by it
+// when it has one again.
+func TestNewsBreaksOff(t *testing.T) {
+	t.Parallel()
+	r := serverstest.OwnRedis(t, servers.RedisConfig{})
+	one, _ := gateway(t, r)
+	line := new(ill)
+	two := illGateway(t, r, time.Hour, line)
+	share(t, one, two, fetched(one, url))
+	line.cut.Store(true)
+	if err := r.Client().Do(t.Context(), "client", "kill", "type", "pubsub").Err(); err != nil {
+		t.Fatal(err)
+	}
+	one.Invalidate(t.Context(), url)
+	line.cut.Store(false)
+	eventually(t, "it is gone", func() bool { return !has(t, two, url) })
 }
 
 // A gateway that cannot read the log takes nothing from Redis.
