@@ -59,12 +59,13 @@ type App struct {
 	// absent, as the SQLite stock enqueues in the transaction that reserves.
 	QueueRaw json.RawMessage `json:"queue,omitempty" caddy:"namespace=flashgate.queue inline_key=backend"`
 
-	dataDir string
-	logger  *zap.Logger
-	stock   *shared[StockBackend]
-	queue   *shared[QueueBackend] // nil without a queue
-	state   *shared[StateBackend]
-	pages   *shared[PagesBackend]
+	dataDir   string
+	logger    *zap.Logger
+	stock     *shared[StockBackend]
+	queue     *shared[QueueBackend] // nil without a queue
+	state     *shared[StateBackend]
+	pages     *shared[PagesBackend]
+	pageCache Pages // what pages has open
 
 	mu     sync.Mutex
 	keys   atomic.Pointer[keyfile.Source]

@@ -43,7 +43,7 @@ func (a *App) Limiter() flashgate.Limiter { return stateCalls{a.state} }
 func (a *App) OneTime() flashgate.OneTime { return stateCalls{a.state} }
 
 // Pages returns the cache of pages.
-func (a *App) Pages() *Pages { return &Pages{a.pages} }
+func (a *App) Pages() Pages { return a.pageCache }
 
 // Each of these is one port of a backend, by way of through.
 type (

@@ -47,7 +47,7 @@ func ExceededCounter(limit string, refused bool) Counter {
 }
 
 func registerMetrics(r *prometheus.Registry) error {
-	for _, c := range []prometheus.Collector{decisions, circuits, batches, exceeded} {
+	for _, c := range []prometheus.Collector{decisions, circuits, batches, exceeded, pageMetrics{}} {
 		err := r.Register(c)
 		if _, again := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !again {
 			return err

@@ -22,89 +22,18 @@ type PagesBackend interface {
 // pageses holds one cache of pages for each state.
 var pageses = caddy.NewUsagePool()
 
-// Pages is the cache of pages. What it holds outlives a reload.
-type Pages struct{ s *shared[PagesBackend] }
+// Pages is the cache of pages. What it holds outlives a reload; after the last
+// configuration that has it there are no pages, and no errors.
+type Pages struct {
+	PagesBackend
+	// Key is the same for configurations that have their pages in common.
+	Key string
+}
 
 func pagesFailed(what string, err error) {
 	if !KnownAway(err) { // else the log has its line
 		caddy.Log().Named("flashgate").Warn("page cache: it goes on without what is shared", zap.String("step", what), zap.Error(err))
 	}
-}
-
-// Key is the same for configurations that have their pages in common.
-func (p *Pages) Key() string { return p.s.module + " " + p.s.key }
-
-// enter keeps the cache open for a call, also when its configuration has gone. It is
-// open since it was provisioned.
-func (p *Pages) enter() (PagesBackend, bool) {
-	b, err := p.s.enter()
-	return b, err == nil
-}
-
-// Seen is the number of the newest purge that this gateway knows.
-func (p *Pages) Seen() uint64 {
-	b, ok := p.enter()
-	if !ok {
-		return 0
-	}
-	defer p.s.leave()
-	return b.Seen()
-}
-
-// Get finds a page.
-func (p *Pages) Get(ctx context.Context, key string) (page *flashgate.Page, soft bool) {
-	b, ok := p.enter()
-	if !ok {
-		return nil, false
-	}
-	defer p.s.leave()
-	return b.Get(ctx, key)
-}
-
-// Set keeps a page.
-func (p *Pages) Set(ctx context.Context, page *flashgate.Page) {
-	if b, ok := p.enter(); ok {
-		defer p.s.leave()
-		b.Set(ctx, page)
-	}
-}
-
-// Invalidate forgets what is under a key.
-func (p *Pages) Invalidate(ctx context.Context, key string) {
-	if b, ok := p.enter(); ok {
-		defer p.s.leave()
-		b.Invalidate(ctx, key)
-	}
-}
-
-// Purge gives up pages.
-func (p *Pages) Purge(ctx context.Context, purge flashgate.Purge) error {
-	b, err := p.s.enter()
-	if err != nil {
-		return err
-	}
-	defer p.s.leave()
-	return b.Purge(ctx, purge)
-}
-
-// Stats reads the counts.
-func (p *Pages) Stats() (pagestore.Stats, error) {
-	b, err := p.s.enter()
-	if err != nil {
-		return pagestore.Stats{}, err
-	}
-	defer p.s.leave()
-	return b.Stats(), nil
-}
-
-// Inspect lists what is stored under an address.
-func (p *Pages) Inspect(ctx context.Context, url string) ([]pagestore.Stored, error) {
-	b, err := p.s.enter()
-	if err != nil {
-		return nil, err
-	}
-	defer p.s.leave()
-	return b.Inspect(ctx, url)
 }
 
 // OpenPages keeps them in memory alone.
@@ -204,7 +133,7 @@ func (p remotePages) InvalidatePage(ctx context.Context, key string) error {
 
 // Interface guards.
 var (
-	_ flashgate.PageCache = (*Pages)(nil)
+	_ flashgate.PageCache = Pages{}
 	_ flashgate.PageStore = remotePages{}
 	_ flashgate.PurgeLog  = remotePages{}
 )

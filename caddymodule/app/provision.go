@@ -62,7 +62,13 @@ func (a *App) provisionBackends(ctx caddy.Context) error {
 	if err := a.state.get(); err != nil {
 		return err
 	}
-	return a.pages.get()
+	pages, err := a.pages.enter()
+	if err != nil {
+		return err
+	}
+	defer a.pages.leave()
+	a.pageCache = Pages{pages, a.pages.key}
+	return nil
 }
 
 // fits checks what the stock needs beside it.

@@ -16,8 +16,8 @@ type storeFlights struct{ *httpcache.Flights }
 // Destruct has nothing to do: requests that are under way end by themselves.
 func (storeFlights) Destruct() error { return nil }
 
-func flightsOf(pages *app.Pages) (*httpcache.Flights, error) {
-	f, _, err := flights.LoadOrNew(pages.Key(), func() (caddy.Destructor, error) { return storeFlights{httpcache.NewFlights()}, nil })
+func flightsOf(pages app.Pages) (*httpcache.Flights, error) {
+	f, _, err := flights.LoadOrNew(pages.Key, func() (caddy.Destructor, error) { return storeFlights{httpcache.NewFlights()}, nil })
 	if err != nil {
 		return nil, err
 	}

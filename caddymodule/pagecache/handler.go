@@ -108,7 +108,7 @@ type Handler struct {
 	Errors app.Errors `json:"errors,omitempty"`
 
 	cache     *httpcache.Cache
-	store     *app.Pages
+	store     app.Pages
 	bypass    caddyhttp.MatcherSets
 	explain   string
 	purgeFrom []netip.Prefix
@@ -166,10 +166,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // Cleanup gives up its part in what outlives a reload.
 func (h *Handler) Cleanup() error {
-	if h.store == nil {
+	if h.cache == nil {
 		return nil
 	}
-	_, err := flights.Delete(h.store.Key())
+	_, err := flights.Delete(h.store.Key)
 	return err
 }
 
