@@ -129,7 +129,7 @@ func TestDemand(t *testing.T) {
 		{"min-fresh it has", "GET", []string{"Cache-Control", "min-fresh=50"}, 200, "; hit; ttl=50", 1, "; hit; ttl=50"},
 		{"min-fresh it has not", "GET", []string{"Cache-Control", "min-fresh=51"}, 200, "; fwd=request; stored", 2, "; hit; ttl=60"},
 		{"no-store", "GET", []string{"Cache-Control", "no-store"}, 200, "; fwd=bypass", 2, "; hit; ttl=50"},
-				{"If-Match", "GET", []string{"If-Match", `"x"`}, 200, "; fwd=bypass", 2, "; hit; ttl=50"},
+		{"If-Match", "GET", []string{"If-Match", `"x"`}, 200, "; fwd=bypass", 2, "; hit; ttl=50"},
 		{"Authorization", "GET", []string{"Authorization", "Basic x"}, 200, "; fwd=request", 2, "; hit; ttl=50"},
 		{"only-if-cached", "GET", []string{"Cache-Control", "only-if-cached"}, 200, "; hit; ttl=50", 1, "; hit; ttl=50"},
 		{"OPTIONS", "OPTIONS", nil, 200, "; fwd=method", 2, "; hit; ttl=50"},
