@@ -85,6 +85,25 @@ func TestInvalidationOfNamed(t *testing.T) {
 	}
 }
 
+// Where all hosts share their pages, another host's address still is none of
+// this origin's.
+func TestInvalidationWithAnyHost(t *testing.T) {
+	t.Parallel()
+	for _, named := range []string{"http://other.example/goods/1", "//other.example/goods/1"} {
+		g := newRig(t, httpcache.Config{Key: httpcache.KeyParts{AnyHost: true}}, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != "GET" {
+				w.Header().Set("Location", named)
+			}
+			fields("Cache-Control: max-age=60")(w, r)
+		})
+		g.get("/goods/1")
+		g.do("POST", "/goods/new")
+		if a := g.get("/goods/1"); !strings.Contains(a.cacheStatus(), "hit") {
+			t.Errorf("%s: %q", named, a.cacheStatus())
+		}
+	}
+}
+
 // The answer to a HEAD from before a change does not bring the page back.
 func TestHeadDuringAChange(t *testing.T) {
 	t.Parallel()

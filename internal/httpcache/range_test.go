@@ -87,6 +87,16 @@ func TestRangeOfAWholePage(t *testing.T) {
 	g.wantAsked(1)
 }
 
+// A weak tag does not do for If-Range, even where it is the page's.
+func TestIfRangeWeak(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, httpcache.Config{}, content(`W/"v"`, digits))
+	g.get("/")
+	if a := g.get("/", "Range", "bytes=0-1", "If-Range", `W/"v"`); a.status != 200 || a.body != digits || !strings.Contains(a.cacheStatus(), "hit") {
+		t.Errorf("%+v", a)
+	}
+}
+
 // If-Range with a validator that the page does not have gives the whole.
 func TestIfRangeWithoutValidator(t *testing.T) {
 	t.Parallel()
