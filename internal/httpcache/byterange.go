@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -133,10 +134,14 @@ func joined(old, now *entry) *entry {
 	copy(body[old.part.first-from:], old.body)
 	copy(body[now.part.first-from:], now.body)
 	out.body, out.part = body, span{from, now.part.size}
-	if from == 0 && end == now.part.size {
-		out.part, out.status = span{}, http.StatusOK
-	}
 	return out
+}
+
+// becomeWhole makes a page, not yet seen by others, of a part that has every byte of it.
+func (e *entry) becomeWhole() {
+	e.part, e.status = span{}, http.StatusOK
+	e.header = maps.Clone(e.header)
+	delete(e.header, "Content-Range")
 }
 
 // with returns a copy that has another header.

@@ -98,7 +98,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) erro
 		if d.authorized || d.ranged && !at.whole() {
 			return c.alone(w, r, next, d, at, why)
 		}
-		f, leads := c.flights.join(at, r.Header, d.validate, now)
+		f, leads := c.flights.join(at, r.Header, d.validate, now, c.cfg.Store.Seen())
 		if f == nil {
 			return c.alone(w, r, next, d, at, why)
 		}

@@ -104,7 +104,7 @@ func (c *Cache) refresh(r *http.Request, next Handler, d demand, at place) {
 	default:
 		return
 	}
-	f := c.cfg.Flights.lead(at, r.Header)
+	f := c.cfg.Flights.lead(at, r.Header, c.cfg.Store.Seen())
 	if f == nil {
 		<-c.slots
 		return

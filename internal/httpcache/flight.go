@@ -35,6 +35,7 @@ type flight struct {
 	primary string // of the URI
 	extra   string
 	header  http.Header // of the request
+	seen    uint64      // purges up to here were over when it began
 	done    chan struct{}
 
 	cancel  context.CancelFunc
@@ -59,8 +60,9 @@ type outcome struct {
 }
 
 // join takes part in a key's flight, or leads a new one. latest refuses (nil) a
-// flight whose answer is older than the call.
-func (s *Flights) join(at place, header http.Header, latest bool, now time.Time) (f *flight, leads bool) {
+// flight whose answer is older than the call. A flight from before a purge, of which seen
+// is the count, is left to those who wait for it already.
+func (s *Flights) join(at place, header http.Header, latest bool, now time.Time, seen uint64) (f *flight, leads bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := at.key + at.extra
@@ -70,7 +72,7 @@ func (s *Flights) join(at place, header http.Header, latest bool, now time.Time)
 		}
 		delete(s.lone, key)
 	}
-	if f := s.byKey[key]; f != nil {
+	if f := s.byKey[key]; f != nil && f.seen >= seen {
 		if latest && f.keeping {
 			return nil, false
 		}
@@ -78,6 +80,7 @@ func (s *Flights) join(at place, header http.Header, latest bool, now time.Time)
 		return f, false
 	}
 	f = s.add(at, header)
+	f.seen = seen
 	s.byKey[key] = f
 	return f, true
 }
@@ -97,14 +100,14 @@ func (s *Flights) noteLone(key string, lone bool, now time.Time) {
 }
 
 // lead returns a new flight, or nil when there is one.
-func (s *Flights) lead(at place, header http.Header) *flight {
+func (s *Flights) lead(at place, header http.Header, seen uint64) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey[at.key+at.extra] != nil {
 		return nil
 	}
 	f := s.add(at, header)
-	f.gone = true
+	f.gone, f.seen = true, seen
 	s.byKey[f.key] = f
 	return f
 }

@@ -59,6 +59,9 @@ func (c *Cache) invalidateNamed(ctx context.Context, base *url.URL, h http.Heade
 func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d demand, at place, why Result) error {
 	c.cfg.Observe(why)
 	f := &forwarded{ResponseWriter: w, status: forwardStatus(why, false, "")}
+	// An invalidation while it is on its way concerns it too.
+	flight := c.flights.alone(at, r.Header)
+	defer flight.end()
 	ctx, asked, seen, request := r.Context(), c.cfg.Now(), c.cfg.Store.Seen(), r.Header
 	f.seen = func(status int) {
 		e, now := at.entry, c.cfg.Now()
@@ -79,8 +82,6 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 				c.forget(ctx, at.primary)
 				return
 			}
-			flight := c.flights.alone(at, request)
-			defer flight.end()
 			rec := &recorder{cache: c, flight: flight, seen: seen, request: request}
 			rec.vary, _ = varyOf(fresh.header)
 			c.keep(ctx, rec, fresh)

@@ -14,6 +14,7 @@ type pages struct {
 	mu    sync.Mutex
 	byKey map[string]*flashgate.Page
 	seen  uint64
+	hard  uint64 // the last purge of all
 	soft  map[string]uint64
 }
 
@@ -31,7 +32,7 @@ func (p *pages) Get(_ context.Context, key string) (*flashgate.Page, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	page := p.byKey[key]
-	if page == nil || !p.now().Before(page.Ends) {
+	if page == nil || page.Seen < p.hard || !p.now().Before(page.Ends) {
 		return nil, false
 	}
 	return page, p.soft[page.URL] > page.Seen
@@ -60,6 +61,6 @@ func (p *pages) Purge(_ context.Context, purge flashgate.Purge) error {
 		p.soft[purge.Value] = p.seen
 		return nil
 	}
-	clear(p.byKey)
+	p.hard = p.seen
 	return nil
 }

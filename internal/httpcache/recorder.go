@@ -133,28 +133,29 @@ func (rec *recorder) receive() {
 			c.flights.noteLone(rec.flight.key, true, now)
 		}
 		rec.flight.giveUp()
+		if prefix != nil {
+			rec.complete(h, part)
+		}
 		status := rec.status
 		if status == http.StatusOK && notModified(rec.request, rec.header, now) {
 			toNotModified(h)
 			status, rec.silent = http.StatusNotModified, true
 		}
 		rec.client.WriteHeader(status)
+		if prefix != nil {
+			_, _ = rec.Write(prefix)
+		}
 		return
 	}
 
 	rec.vary, rec.body = p.vary, newBody(rec.length)
 	rec.page = p.entry(rec.status, keepable(rec.header, rec.before), now)
 	rec.page.part = part
-	status := rec.status
-	if len(prefix) > 0 {
-		// The rest of a page whose beginning is stored.
-		status = http.StatusOK
-		rec.status, rec.page.status, rec.page.part = status, status, span{}
-		delete(rec.page.header, "Content-Range")
-		delete(h, "Content-Range")
-		h["Content-Length"] = []string{strconv.FormatInt(part.size, 10)}
-		rec.length = part.size
+	if prefix != nil {
+		rec.complete(h, part)
+		rec.page.becomeWhole()
 	}
+	status := rec.status
 	rec.flight.keep()
 	rec.sharing = p.fresh() && !rec.page.part.partial()
 	if !rec.sharing {
@@ -170,9 +171,17 @@ func (rec *recorder) receive() {
 		status, rec.silent = http.StatusNotModified, true
 	}
 	rec.client.WriteHeader(status)
-	if len(prefix) > 0 {
+	if prefix != nil {
 		_, _ = rec.Write(prefix)
 	}
+}
+
+// complete makes the answer with the rest of a page, whose beginning is stored, one with
+// the whole.
+func (rec *recorder) complete(h http.Header, part span) {
+	rec.status, rec.length = http.StatusOK, part.size
+	delete(h, "Content-Range")
+	h["Content-Length"] = []string{strconv.FormatInt(part.size, 10)}
 }
 
 // entry makes the page of an answer that arrived now.
@@ -375,6 +384,9 @@ func (rec *recorder) store(ctx context.Context, page *entry) *entry {
 			if both := joined(old, page); both != nil && int64(len(both.body)) <= c.cfg.MaxBody {
 				page = both
 			}
+		}
+		if int64(len(page.body)) == page.part.size {
+			page.becomeWhole()
 		}
 	}
 	if rec.nobody {
