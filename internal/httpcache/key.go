@@ -96,9 +96,10 @@ func (k *keyer) query(u *url.URL) string {
 func (k *keyer) extra(r *http.Request, rewritten, trusted bool) string {
 	var b []byte
 	if trusted {
+		b = append(b, 'p') // never empty: pages with and without stand side by side
 		for _, name := range proxied {
 			if values := r.Header[name]; len(values) > 0 {
-				b = appendTexts(appendText(append(b, 'p'), name), values)
+				b = appendTexts(appendText(b, name), values)
 			}
 		}
 	}
