@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("%s takes nothing but a matcher and a block of options, such as: page_cache /goods/* { ttl 10s }", op)
 	}
 	return app.ParseBlock(d, op,
 		app.Option{Name: "ttl", Parse: func() error { return parseTime(d, &h.TTL) }},
@@ -85,31 +86,38 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		app.Option{Name: "max_body", Parse: func() error { return h.parseMaxBody(d) }},
 		app.Option{Name: "ignore_client_cache_control", Parse: func() error { return parseSwitch(d, &h.IgnoreClientCacheControl) }},
 		app.Option{Name: "browser_cache_control", Parse: func() (err error) {
-			h.BrowserCacheControl, err = app.OneArg(d)
+			h.BrowserCacheControl, err = oneArg(d, `"public, max-age=60"`)
 			return err
 		}},
 		app.Option{Name: "etag", Parse: func() error { return h.parseETag(d) }},
-		app.Option{Name: "explain_key", Parse: func() (err error) {
-			h.ExplainKey, err = app.OneArg(d)
-			return err
-		}},
+		app.Option{Name: "explain_key", Parse: func() error { return h.parseExplainKey(d) }},
 		app.Option{Name: "purge_from", Parse: func() error { return h.parsePurgeFrom(d) }},
-		app.Option{Name: "errors", Parse: func() (err error) {
-			h.Errors, err = app.ParseErrors(d)
-			return err
-		}},
+		app.Option{Name: "errors", Parse: func() error { return h.parseErrors(d) }},
 	)
 }
 
+// oneArg takes exactly one argument that is not empty.
+func oneArg(d *caddyfile.Dispenser, example string) (string, error) {
+	option := d.Val()
+	if args := d.RemainingArgs(); len(args) == 1 && args[0] != "" {
+		return args[0], nil
+	}
+	return "", d.Errf("%s needs one value, such as: %s %s", option, option, example)
+}
+
 func parseTime(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	if d.CountRemainingArgs() != 1 {
+		return d.Errf("%s needs one duration, such as: %s 10s", d.Val(), d.Val())
+	}
 	t, err := app.ParseDuration(d, minTime, maxTime)
 	*to = caddy.Duration(t)
 	return err
 }
 
 func parseSwitch(d *caddyfile.Dispenser, to *bool) error {
+	option := d.Val()
 	if d.NextArg() {
-		return d.Errf("%s has no argument", d.Val())
+		return d.Errf("%s takes no argument: write it alone, or leave it out", option)
 	}
 	*to = true
 	return nil
@@ -123,6 +131,9 @@ func (h *Handler) parseUnreachable(d *caddyfile.Dispenser) error {
 			return nil
 		}
 		d.Prev()
+	}
+	if d.CountRemainingArgs() != 1 {
+		return d.Err("stale_if_unreachable needs one duration, or off, such as: stale_if_unreachable 24h")
 	}
 	return parseTime(d, &h.StaleIfUnreachable)
 }
@@ -164,8 +175,8 @@ func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 	names := func(to *[]string) error {
 		option := d.Val()
 		*to = append(*to, d.RemainingArgs()...)
-		if len(*to) == 0 {
-			return d.Errf("%s needs names", option)
+		if len(*to) == 0 || slices.Contains(*to, "") {
+			return d.Errf("%s needs names, such as: %s %s", option, option, map[string]string{"query": "id page, or: query none", "header": "Accept-Language", "cookie": "theme"}[option])
 		}
 		return nil
 	}
@@ -174,9 +185,12 @@ func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 		app.Option{Name: "query", Parse: func() error {
 			h.Key.Query = new([]string)
 			if err := names(h.Key.Query); err != nil {
-				return d.Err("query needs names of parameters, or none")
+				return err
 			}
-			if len(*h.Key.Query) == 1 && (*h.Key.Query)[0] == "none" {
+			if slices.Contains(*h.Key.Query, "none") {
+				if len(*h.Key.Query) > 1 {
+					return d.Err("query: write none alone, or the names of parameters")
+				}
 				*h.Key.Query = []string{}
 			}
 			return nil
@@ -191,7 +205,7 @@ func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) parseMaxBody(d *caddyfile.Dispenser) error {
-	text, err := app.OneArg(d)
+	text, err := oneArg(d, "1MiB")
 	if err != nil {
 		return err
 	}
@@ -207,7 +221,7 @@ func (h *Handler) parseMaxBody(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) parseETag(d *caddyfile.Dispenser) error {
-	text, err := app.OneArg(d)
+	text, err := oneArg(d, "weak")
 	if err != nil {
 		return err
 	}
@@ -229,10 +243,29 @@ func (h *Handler) parsePurgeFrom(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// parseExplainKey cannot know what a placeholder will stand for.
+func (h *Handler) parseExplainKey(d *caddyfile.Dispenser) (err error) {
+	if h.ExplainKey, err = oneArg(d, "{env.EXPLAIN_KEY}"); err != nil {
+		return err
+	}
+	if !strings.Contains(h.ExplainKey, "{") && len(h.ExplainKey) < minExplainKey {
+		return d.WrapErr(errExplainKey)
+	}
+	return nil
+}
+
+func (h *Handler) parseErrors(d *caddyfile.Dispenser) (err error) {
+	if d.CountRemainingArgs() != 1 {
+		return d.Err("errors needs one value: write caddy, or leave it out for problem documents")
+	}
+	h.Errors, err = app.ParseErrors(d)
+	return err
+}
+
 func validStatus(status int, ttl time.Duration) error {
 	switch {
 	case status < 200 || status > 599 || status == http.StatusPartialContent || status == http.StatusNotModified || status == http.StatusRequestedRangeNotSatisfiable:
-		return fmt.Errorf("status: %d is no answer that can be kept", status)
+		return fmt.Errorf("status: an answer with %d cannot be kept: use a code from 200 to 599 other than 206, 304 and 416", status)
 	case ttl < minTime || ttl > maxTime:
 		return fmt.Errorf("status: the duration must be between %s and %s", minTime, maxTime)
 	}
@@ -271,6 +304,18 @@ func (h *Handler) Validate() error {
 	case httpcache.ETagNone, httpcache.ETagWeak, httpcache.ETagStrong:
 	default:
 		return fmt.Errorf("etag %s: write weak or strong, or leave it out for the origin's", h.ETag)
+	}
+	if h.Key != nil {
+		names := slices.Concat(h.Key.Headers, h.Key.Cookies)
+		if h.Key.Query != nil {
+			names = append(names, *h.Key.Query...)
+		}
+		if slices.Contains(names, "") {
+			return errors.New("key: a name must not be empty")
+		}
+	}
+	if _, err := networks(h.PurgeFrom); err != nil {
+		return err
 	}
 	return h.Errors.Validate()
 }

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"context"
 	"net/http"
+	"net/url"
 )
 
 // Cache is a shared HTTP cache. It is safe for concurrent use.
@@ -24,7 +25,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	return &Cache{
 		cfg:   cfg,
-		keyer: keyer{parts: cfg.Key, address: cfg.Address},
+		keyer: keyer{parts: cfg.Key, address: cfg.Address, trusted: cfg.Trusted},
 		policy: policy{
 			ttl: cfg.TTL, override: cfg.TTLOverride, statuses: cfg.Statuses, heuristic: cfg.Heuristic,
 			swr: cfg.StaleWhileRevalidate, sie: cfg.StaleIfError,
@@ -40,6 +41,14 @@ func New(cfg Config) (*Cache, error) {
 func (c *Cache) Address(r *http.Request) string {
 	address, _ := c.keyer.place(r)
 	return address
+}
+
+// addressOf is what the client asked for.
+func (c *Cache) addressOf(r *http.Request) *url.URL {
+	if c.cfg.Address == nil {
+		return r.URL
+	}
+	return c.cfg.Address(r)
 }
 
 // Bypass lets a request through that the operator has excepted. An unsafe one changes
@@ -66,7 +75,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) erro
 		return c.method(w, r, next, primary)
 	}
 	d := demandOf(r, c.cfg.IgnoreClientCacheControl)
-	if d.bypass || len(primary) > maxKey || c.guards.paths && ambiguous(r, c.cfg.Address) {
+	if d.bypass || len(primary) > maxKey || c.guards.paths && ambiguous(c.addressOf(r)) {
 		return c.pass(w, r, next, d, ResultBypass, "")
 	}
 	for range maxLooks {

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,14 @@ func demandOf(r *http.Request, ignore bool) demand {
 	d.bypass = r.ContentLength != 0 || len(r.TransferEncoding) > 0
 	for _, name := range refusesCache {
 		d.bypass = d.bypass || r.Header[name] != nil
+	}
+	// What it names does not reach the origin, but may be part of the key.
+	for _, name := range tokens(r.Header["Connection"]) {
+		switch strings.ToLower(name) {
+		case "close", "keep-alive", "te":
+		default:
+			d.bypass = true
+		}
 	}
 	if r.Method == http.MethodGet && r.Header["Range"] != nil {
 		d.want, d.ranged = rangeOf(r.Header)

@@ -65,7 +65,7 @@ type outcome struct {
 func (s *Flights) join(at place, header http.Header, latest bool, now time.Time, seen uint64) (f *flight, leads bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := at.key + at.extra
+	key := flightKey(at)
 	if until, ok := s.lone[key]; ok {
 		if now.Before(until) {
 			return nil, false
@@ -85,6 +85,9 @@ func (s *Flights) join(at place, header http.Header, latest bool, now time.Time,
 	return f, true
 }
 
+// flightKey keeps key and extra apart by a byte that no address has.
+func flightKey(at place) string { return at.key + "\n" + at.extra }
+
 // noteLone remembers that the answers of a key are nobody else's, or that they are not.
 func (s *Flights) noteLone(key string, lone bool, now time.Time) {
 	s.mu.Lock()
@@ -103,7 +106,7 @@ func (s *Flights) noteLone(key string, lone bool, now time.Time) {
 func (s *Flights) lead(at place, header http.Header, seen uint64) *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byKey[at.key+at.extra] != nil {
+	if s.byKey[flightKey(at)] != nil {
 		return nil
 	}
 	f := s.add(at, header)
@@ -120,7 +123,7 @@ func (s *Flights) alone(at place, header http.Header) *flight {
 }
 
 func (s *Flights) add(at place, header http.Header) *flight {
-	f := &flight{of: s, key: at.key + at.extra, primary: at.primary, extra: at.extra, header: header.Clone(), done: make(chan struct{}), cancel: func() {}}
+	f := &flight{of: s, key: flightKey(at), primary: at.primary, extra: at.extra, header: header.Clone(), done: make(chan struct{}), cancel: func() {}}
 	s.all[f] = struct{}{}
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -23,11 +24,7 @@ var allGuards = guards{paths: true, types: true, headers: true, query: true}
 // ambiguous reports whether cache and origin may see another path in what the client
 // asked for: an encoded delimiter or dot, a semicolon, a backslash or a control
 // character. "Gotta cache 'em all", PortSwigger, 2024, lists what servers make of them.
-func ambiguous(r *http.Request, address func(*http.Request) *url.URL) bool {
-	u := r.URL
-	if address != nil {
-		u = address(r)
-	}
+func ambiguous(u *url.URL) bool {
 	p := u.EscapedPath()
 	for i := 0; i < len(p); i++ {
 		switch p[i] {
@@ -112,22 +109,36 @@ var unkeyed = []string{
 // disarm takes out of a request, whose header is its own, what could make the origin
 // answer otherwise to it than to others with the same key.
 func (c *Cache) disarm(r *http.Request) {
-	if c.guards.headers && !c.cfg.Trusted(r) {
-		c.disarmHeader(r.Header)
+	if c.guards.headers {
+		c.disarmHeader(r.Header, c.cfg.Trusted(r))
 	}
-	if c.guards.query && c.cfg.Key.Query != nil && r.URL.RawQuery != "" {
+	// A query that a rewrite has made is the operator's, and part of the key as it is.
+	if c.guards.query && c.cfg.Key.Query != nil && r.URL.RawQuery != "" && c.addressOf(r).RawQuery == r.URL.RawQuery {
 		u := *r.URL
 		u.RawQuery, u.ForceQuery = c.keyer.query(&u), false
 		r.URL, r.RequestURI = &u, u.RequestURI()
 	}
 }
 
-func (c *Cache) disarmHeader(h http.Header) {
+// A proxy that is trusted says by some fields how it was asked, which is part of the key
+// then. Fields with an underscore may be others to an origin that makes variables of them.
+func (c *Cache) disarmHeader(h http.Header, trusted bool) {
 	for _, name := range unkeyed {
-		if _, ok := h[name]; ok && !c.keyed(name) {
+		if _, ok := h[name]; ok && !c.keyed(name) && !(trusted && slices.Contains(proxied, name)) {
 			delete(h, name)
 		}
 	}
+	for name := range h {
+		if strings.Contains(name, "_") && !c.keyed(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// proxied are the fields by which a trusted proxy says what it was asked for.
+var proxied = []string{
+	"Front-End-Https", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
+	"X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Url-Scheme",
 }
 
 func (c *Cache) keyed(name string) bool {

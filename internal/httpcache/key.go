@@ -25,6 +25,7 @@ type KeyParts struct {
 type keyer struct {
 	parts   KeyParts
 	address func(*http.Request) *url.URL
+	trusted func(*http.Request) bool
 }
 
 // place returns the key of a request's address, such as
@@ -37,10 +38,11 @@ func (k *keyer) place(r *http.Request) (primary, extra string) {
 	}
 	primary = k.of(scheme(r), r.Host, u)
 	rewritten := u != r.URL && (u.Path != r.URL.Path || u.RawQuery != r.URL.RawQuery || u.RawPath != r.URL.RawPath)
-	if !rewritten && len(k.parts.Headers) == 0 && len(k.parts.Cookies) == 0 {
+	trusted := k.trusted != nil && k.trusted(r)
+	if !rewritten && !trusted && len(k.parts.Headers) == 0 && len(k.parts.Cookies) == 0 {
 		return primary, ""
 	}
-	return primary, k.extra(r, rewritten)
+	return primary, k.extra(r, rewritten, trusted)
 }
 
 // of is the key of an address: scheme, host in lower case, escaped path, query.
@@ -91,8 +93,16 @@ func (k *keyer) query(u *url.URL) string {
 }
 
 // extra has a length before each text, so that no value can pose as another.
-func (k *keyer) extra(r *http.Request, rewritten bool) string {
+func (k *keyer) extra(r *http.Request, rewritten, trusted bool) string {
 	var b []byte
+	if trusted {
+		b = append(b, 'p') // never empty: pages with and without stand side by side
+		for _, name := range proxied {
+			if values := r.Header[name]; len(values) > 0 {
+				b = appendTexts(appendText(b, name), values)
+			}
+		}
+	}
 	if rewritten {
 		b = appendText(append(b, 'u'), r.URL.RequestURI())
 	}
@@ -100,16 +110,22 @@ func (k *keyer) extra(r *http.Request, rewritten bool) string {
 		b = appendTexts(appendText(append(b, 'h'), name), r.Header[name])
 	}
 	if len(k.parts.Cookies) > 0 {
-		cookies := r.Cookies()
 		for _, name := range k.parts.Cookies {
-			var values []string
-			for _, c := range cookies {
-				if c.Name == name {
-					values = append(values, c.Value)
-				}
-			}
-			b = appendTexts(appendText(append(b, 'c'), name), values)
+			b = appendTexts(appendText(append(b, 'c'), name), cookies(r.Header["Cookie"], name))
 		}
 	}
 	return string(b)
+}
+
+// cookies are the values of a name as they are sent: what net/http takes for no cookie
+// may be one to the origin.
+func cookies(lines []string, name string) (values []string) {
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			if n, value, _ := strings.Cut(pair, "="); strings.TrimSpace(n) == name {
+				values = append(values, strings.TrimSpace(value))
+			}
+		}
+	}
+	return values
 }

@@ -87,6 +87,6 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 			c.keep(ctx, rec, fresh)
 		}
 	}
-	defer c.borrow(r.Context(), r, r.Header)()
+	defer c.borrow(r.Context(), r, cloned(r.Header))()
 	return c.forward(f, r, next)
 }

@@ -26,6 +26,7 @@ type recorder struct {
 	seen    uint64 // purges up to here do not concern the answer
 	asked   time.Time
 	path    string // for what its extension promises
+	asking  string // the same of the client's address, before a rewrite
 
 	changed bool // it was asked whether the stored page has changed
 	ranged  bool // it was asked for what the client wants a part of
@@ -47,7 +48,7 @@ type recorder struct {
 
 func (c *Cache) record(w http.ResponseWriter, r *http.Request, d demand, f *flight, at place, why Result) *recorder {
 	return &recorder{
-		cache: c, client: w, method: r.Method, request: r.Header, d: d, at: at, flight: f, why: why, path: r.URL.Path,
+		cache: c, client: w, method: r.Method, request: r.Header, d: d, at: at, flight: f, why: why, path: r.URL.Path, asking: c.addressOf(r).Path,
 		seen: c.cfg.Store.Seen(), asked: c.cfg.Now(), length: -1, result: why,
 		before: w.Header().Clone(), header: cloned(w.Header()),
 	}
@@ -118,7 +119,7 @@ func (rec *recorder) receive() {
 		why = refusedStatus
 	case rec.length > c.cfg.MaxBody:
 		why = refusedSize
-	case c.guards.types && !typeMatches(rec.path, rec.header):
+	case c.guards.types && !(typeMatches(rec.path, rec.header) && typeMatches(rec.asking, rec.header)):
 		why = refusedType
 	}
 	h := rec.client.Header()
