@@ -35,7 +35,6 @@ type memory struct {
 	pages *otter.Cache[string, *flashgate.Page]
 	most  int64 // bytes of one page
 	now   func() time.Time
-	evict func()
 }
 
 func newMemory(bytes int64, now func() time.Time, evicted func()) (*memory, error) {
