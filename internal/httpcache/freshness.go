@@ -36,12 +36,11 @@ func (p plan) fresh() bool { return p.lifetime > p.age }
 
 // policy is what the operator adds to the origin's words.
 type policy struct {
-	ttl         time.Duration         // of answers that say nothing; zero: not kept
-	override    time.Duration         // in place of what they say; zero: what they say
-	statuses    map[int]time.Duration // of answers with the status that say nothing
-	swr, sie    time.Duration         // of answers that do not say how long
-	unreachable time.Duration         // stale when the origin cannot be reached
-	heuristic   bool
+	ttl       time.Duration         // of answers that say nothing; zero: not kept
+	override  time.Duration         // in place of what they say; zero: what they say
+	statuses  map[int]time.Duration // of answers with the status that say nothing
+	swr, sie  time.Duration         // of answers that do not say how long
+	heuristic bool
 }
 
 // refusal is why an answer may not be kept, in a word; empty when it may.
