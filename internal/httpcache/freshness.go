@@ -93,7 +93,7 @@ func (p policy) judge(authorized bool, status int, h http.Header, now time.Time,
 		if out.source == "" || !validators(h) {
 			return plan{}, refusedNothing
 		}
-		out.lifetime = min(out.lifetime, out.age)
+		out.lifetime = max(min(out.lifetime, out.age), 0)
 	}
 	if out.strict {
 		return out, ""

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -177,14 +176,6 @@ func (rec *recorder) receive() {
 	}
 }
 
-// complete makes the answer with the rest of a page, whose beginning is stored, one with
-// the whole.
-func (rec *recorder) complete(h http.Header, part span) {
-	rec.status, rec.length = http.StatusOK, part.size
-	delete(h, "Content-Range")
-	h["Content-Length"] = []string{strconv.FormatInt(part.size, 10)}
-}
-
 // entry makes the page of an answer that arrived now.
 func (p plan) entry(status int, h http.Header, now time.Time) *entry {
 	if len(h["Date"]) == 0 {
@@ -194,37 +185,6 @@ func (p plan) entry(status int, h http.Header, now time.Time) *entry {
 		born: now.Add(-p.age), lifetime: p.lifetime, swr: p.swr, sie: p.sie,
 		shared: p.shared, strict: p.strict, source: p.source, status: status, header: h,
 	}
-}
-
-// parts reads partial content: where it stands, and what is stored of the page before
-// it when it was asked for as the rest.
-func (rec *recorder) parts() (prefix []byte, part span) {
-	if rec.status != http.StatusPartialContent || !rec.ranged && rec.missing == 0 {
-		return nil, span{}
-	}
-	part, length, ok := parseContentRange(first(rec.header["Content-Range"]))
-	if !ok || rec.length >= 0 && rec.length != length {
-		return nil, span{}
-	}
-	if rec.missing == 0 {
-		rec.length = length
-		return nil, part
-	}
-	old := rec.at.entry
-	if part.first != int64(rec.missing) || part.first+length != part.size || part.size != old.part.size || first(rec.header["Etag"]) != first(old.header["Etag"]) {
-		return nil, span{}
-	}
-	return old.body, part
-}
-
-// notTheRest answers for an origin that was asked for the rest of a page, if it is still
-// the same, and sent something else that is no whole page.
-func (rec *recorder) notTheRest() {
-	rec.cache.forget(context.Background(), rec.flight.primary)
-	rec.flight.giveUp()
-	rec.answered = true
-	addStatus(rec.client.Header(), forwardStatus(rec.why, false, "; fwd-status="+strconv.Itoa(rec.status)))
-	rec.client.WriteHeader(http.StatusBadGateway)
 }
 
 // serverError are the statuses that stale-if-error speaks of (RFC 5861, section 4).
