@@ -17,7 +17,7 @@ func site(options, addr string) string {
 
 // behindProxy is a site whose clients come by a trusted proxy on this machine.
 func behindProxy(strict, options, addr string) string {
-	return "{\n\tadmin ADMIN\n\tpersist_config off\n\tservers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\t" + strict +
+	return "{\n\tadmin ADMIN\n\tpersist_config off\nlog {\noutput discard\n}\n\tservers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\t" + strict +
 		"\n\t}\n\tflashgate {\n\t\tdata_dir DATA\n\t}\n}\n" + site(options, addr)
 }
 
