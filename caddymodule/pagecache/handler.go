@@ -261,6 +261,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 const (
 	onlyIfCached = `{"type":"about:blank","title":"Gateway Timeout","status":504,"detail":"The page is not in the cache."}` + "\n"
 	notYours     = `{"type":"about:blank","title":"Forbidden","status":403,"detail":"Purging is not allowed from this address."}` + "\n"
+	notAPurge    = `{"type":"about:blank","title":"Bad Request","status":400,"detail":"An address or a tag to purge has 1 to 8192 bytes."}` + "\n"
 	notPurged    = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"Purged on this gateway, but the others cannot be told."}` + "\n"
 )
 

@@ -26,9 +26,7 @@ var errNotYours = errors.New("PURGE is not allowed from this address")
 // ends with *, or those with the tags of Cache-Tag and Surrogate-Key, on all gateways.
 func (h *Handler) purge(w http.ResponseWriter, r *http.Request) error {
 	app.CountDecision(op, "purge")
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	client, err := netip.ParseAddr(text)
-	if err != nil || !slices.ContainsFunc(h.purgeFrom, func(n netip.Prefix) bool { return n.Contains(client.WithZone("").Unmap()) }) {
+	if !h.mayPurge(r) {
 		return h.refuse(w, http.StatusForbidden, notYours, errNotYours)
 	}
 	_, soft := r.Header[softField]
@@ -52,7 +50,7 @@ func (h *Handler) purge(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, p := range purges {
 		if err := p.Validate(); err != nil {
-			return caddyhttp.Error(http.StatusBadRequest, err)
+			return h.refuse(w, http.StatusBadRequest, notAPurge, err)
 		}
 	}
 	for _, p := range purges {
@@ -63,6 +61,26 @@ func (h *Handler) purge(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// mayPurge goes by the client's address and, behind a trusted proxy, by all that it says
+// of the way: Caddy believes the front of X-Forwarded-For, which a client can write,
+// unless trusted_proxies_strict is set.
+func (h *Handler) mayPurge(r *http.Request) bool {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	way := []string{text}
+	if trusted(r) {
+		for _, line := range r.Header["X-Forwarded-For"] {
+			way = append(way, strings.Split(line, ",")...)
+		}
+	}
+	for _, text := range way {
+		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || !slices.ContainsFunc(h.purgeFrom, func(n netip.Prefix) bool { return n.Contains(a.WithZone("").Unmap()) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // networks reads addresses and networks; private_ranges stands for the private ones, as

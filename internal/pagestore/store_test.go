@@ -110,9 +110,6 @@ func TestPurgeFreesMemory(t *testing.T) {
 // 100,000 distinct pages of 10 KB go through a cache of 256 MB: what they cost stays
 // within a fifth of the bound, and what is asked for again and again stays.
 func TestMemoryIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a gigabyte")
-	}
 	const bound = 256 << 20
 	heap := func() int64 {
 		var m runtime.MemStats
