@@ -15,12 +15,13 @@ type Stored struct {
 	Header                 http.Header
 	Body                   []byte
 	First, Size            int64    // of partial content
-	Names                  []string // of variants
+	Variants               bool     // a record of them, with
+	Names                  []string // what they vary by
 }
 
 // Encode writes the stored form.
 func Encode(s Stored) []byte {
-	if len(s.Names) > 0 {
+	if s.Variants {
 		return (&variants{generation: uint64(s.Status), names: s.Names}).encode()
 	}
 	return (&entry{
@@ -37,7 +38,7 @@ func Decode(b []byte) (Stored, error) {
 	}
 	switch f := form.(type) {
 	case *variants:
-		return Stored{Status: int(f.generation), Names: f.names}, nil
+		return Stored{Variants: true, Status: int(f.generation), Names: f.names}, nil
 	case *entry:
 		return Stored{
 			Born: f.born, Lifetime: f.lifetime, SWR: f.swr, SIE: f.sie, Shared: f.shared, Strict: f.strict, Tagged: f.tagged,
