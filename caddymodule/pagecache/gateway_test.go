@@ -188,7 +188,7 @@ func TestTroubleOfTheOrigin(t *testing.T) {
 		return s
 	}
 	s := start()
-	g := gatewaytest.Run(t, site("stale_if_error 1h\nstale_if_unreachable 24h", addr))
+	g := gatewaytest.Run(t, site("stale_if_error 1h", addr))
 	c := g.Client(t)
 	first := c.Do("GET", "/t")
 	sick.Store(true)
@@ -197,9 +197,18 @@ func TestTroubleOfTheOrigin(t *testing.T) {
 		t.Errorf("503: %d", a.Status)
 	}
 	wantStatus(t, a, "flashgate; fwd=stale; fwd-status=503")
+	if err := g.Load(site("stale_if_unreachable 24h", addr)); err != nil {
+		t.Fatal(err)
+	}
+	sick.Store(false)
+	c.Do("GET", "/u") // it is not to be stale on errors
+	sick.Store(true)
+	if a := c.Do("GET", "/u"); a.Status != 503 {
+		t.Errorf("503 without stale_if_error: %d", a.Status)
+	}
 	s.Close()
-	a = c.Do("GET", "/t")
-	if a.Status != 200 || a.Body != first.Body {
+	a = c.Do("GET", "/u")
+	if a.Status != 200 || !strings.HasPrefix(a.Body, "/u") {
 		t.Errorf("gone: %d", a.Status)
 	}
 	wantStatus(t, a, "flashgate; fwd=stale; detail=unreachable")
@@ -255,8 +264,16 @@ func TestThousand(t *testing.T) {
 // the requests of the new one. No client sees anything of it.
 func TestReloadUnderLoad(t *testing.T) {
 	release, here := make(chan struct{}), make(chan struct{}, 10)
-	var slow atomic.Int64
+	var slow, seen atomic.Int64
+	const crowd = 50
+	all := make(chan struct{})
 	addr, _ := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/seen" { // each request of the new configuration, before it is served
+			if r.Header.Get("X-Forwarded-Uri") == "/slow" && seen.Add(1) == crowd {
+				close(all)
+			}
+			return
+		}
 		if r.URL.Path == "/slow" {
 			slow.Add(1)
 			here <- struct{}{}
@@ -265,15 +282,18 @@ func TestReloadUnderLoad(t *testing.T) {
 		page("Cache-Control: max-age=600")(w, r)
 	})
 	text := func(n int) string {
-		return strings.Replace(site(fmt.Sprintf("ttl %ds", n+1), addr), "SITE {", "{\nadmin ADMIN\npersist_config off\nlog {\noutput discard\n}\ngrace_period 10s\nflashgate {\ndata_dir DATA\n}\n}\nSITE {\nheader X-Load "+fmt.Sprint(n), 1)
+		return strings.Replace(site(fmt.Sprintf("ttl %ds", n+1), addr), "SITE {", "{\nadmin ADMIN\npersist_config off\nlog {\noutput discard\n}\ngrace_period 10s\nflashgate {\ndata_dir DATA\n}\n}\nSITE {\nheader X-Load "+fmt.Sprint(n)+strings.Repeat("\nforward_auth "+addr+" {\nuri /seen\n}", min(n, 1)), 1)
 	}
 	g := gatewaytest.Run(t, text(0))
 	var wg sync.WaitGroup
+	var collapsed atomic.Int64
 	ask := func(path string) {
 		c := g.Client(t)
 		wg.Go(func() {
 			if a, err := c.Try(t.Context(), "GET", path); err != nil || a.Status != 200 || !strings.HasPrefix(a.Body, path) {
 				t.Errorf("%s: %d %v", path, a.Status, err)
+			} else if strings.HasSuffix(a.Header.Get("Cache-Status"), "; collapsed") {
+				collapsed.Add(1)
 			}
 		})
 	}
@@ -306,7 +326,14 @@ func TestReloadUnderLoad(t *testing.T) {
 	// for the slow one, while the new one serves already.
 	for c := g.Client(t); c.Do("GET", "/p").Header.Get("X-Load") == "0"; {
 	}
-	ask("/slow")
+	for range crowd {
+		ask("/slow")
+	}
+	select {
+	case <-all:
+	case <-time.After(10 * time.Second):
+		t.Error("the new configuration has not seen them all")
+	}
 	close(release)
 	for range 3 {
 		if err := <-loaded; err != nil {
@@ -315,7 +342,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if slow.Load() != 1 {
-		t.Errorf("the slow page was asked for %d times", slow.Load())
+	if slow.Load() != 1 || collapsed.Load() == 0 {
+		t.Errorf("the slow page was asked for %d times, %d have waited for another one's", slow.Load(), collapsed.Load())
 	}
 }
