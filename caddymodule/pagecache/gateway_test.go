@@ -37,9 +37,16 @@ func TestPurge(t *testing.T) {
 			t.Errorf("%v: a hit after", p)
 		}
 	}
+	for _, other := range [][]string{{"/goods"}, {"/goods/10*"}, {"/", "Cache-Tag", "Goods"}, {"/", "Surrogate-Key", "good"}} {
+		c.Do("GET", "/goods/1")
+		if a := c.Do("PURGE", other[0], other[1:]...); a.Status != 204 || !hit(c.Do("GET", "/goods/1")) {
+			t.Errorf("%v is not about the page, and has purged it: %d", other, a.Status)
+		}
+	}
 	if a := c.Do("PURGE", "/goods/1", "Soft-Purge", "1"); a.Status != 204 {
 		t.Errorf("soft: %d", a.Status)
 	}
+	wantStatus(t, c.Do("GET", "/goods/1"), "flashgate; fwd=stale; stored")
 	if a := c.Do("PURGE", "/", "Cache-Tag", ", "); a.Status != 400 || a.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("an empty tag: %d %v", a.Status, a.Header)
 	}

@@ -75,7 +75,12 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) erro
 		return c.method(w, r, next, primary)
 	}
 	d := demandOf(r, c.cfg.IgnoreClientCacheControl)
-	if d.bypass || len(primary) > maxKey || c.guards.paths && ambiguous(c.addressOf(r)) {
+	if d.bypass {
+		explain(w, "request")
+		return c.pass(w, r, next, d, ResultBypass, "")
+	}
+	if len(primary) > maxKey || c.guards.paths && ambiguous(c.addressOf(r)) {
+		explain(w, "address")
 		return c.pass(w, r, next, d, ResultBypass, "")
 	}
 	for range maxLooks {

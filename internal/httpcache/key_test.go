@@ -33,6 +33,9 @@ func TestNormalVary(t *testing.T) {
 			t.Errorf("%s: %q and %q: %v", c.name, c.a, c.b, got)
 		}
 	}
+	if httpcache.Normal("Origin", "a,") == httpcache.Normal("Origin", "a") || httpcache.Normal("Accept", "a,") != httpcache.Normal("Accept", "a") {
+		t.Error("an empty member counts in lists, or does not where nobody knows of a list")
+	}
 	if httpcache.Normal("X-Kind", "a", "b") != httpcache.Normal("X-Kind", "a, b") {
 		t.Error("two lines are not one list")
 	}

@@ -60,6 +60,24 @@ func TestHitForMiss(t *testing.T) {
 }
 
 // A tag of the cache's own is for clients on hits; the origin never sees it.
+// An answer that is one visitor's own, by his credentials, lets nobody else's page off.
+func TestCredentialsAreNoHitForMiss(t *testing.T) {
+	t.Parallel()
+	o := newGate()
+	g := newRig(t, httpcache.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			o.wait(r)
+		}
+		fields("Cache-Control: max-age=60")(w, r)
+	})
+	g.get("/", "Authorization", "Basic x")
+	_, wait := crowd(g, 5, plain)
+	poll(t, "4 wait", func() bool { return g.cache.Waiters() == 4 })
+	close(o.open)
+	wait()
+	g.wantAsked(2)
+}
+
 func TestOwnTag(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []httpcache.ETag{httpcache.ETagWeak, httpcache.ETagStrong} {
@@ -125,6 +143,7 @@ func TestExplain(t *testing.T) {
 		{"/no-store", `; fwd=uri-miss; key="HOST/no-store"; detail=no-store`},
 		{"/public", `; fwd=uri-miss; key="HOST/public"; detail=no-freshness`},
 		{"/max-age=60?%22", `; fwd=uri-miss; stored; key="HOST/max-age=60?%22"`},
+		{"/a;b", `; fwd=bypass; key="HOST/a;b"; detail=address`},
 		{`/max-age=60?"`, `; fwd=uri-miss; stored; key="HOST/max-age=60?\""`},
 	} {
 		want := "flashgate" + strings.ReplaceAll(c.said, "HOST", g.url)

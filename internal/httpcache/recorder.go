@@ -129,7 +129,8 @@ func (rec *recorder) receive() {
 		if replaces(rec.status) && rec.at.entry != nil && rec.request["Authorization"] == nil {
 			c.forget(context.Background(), rec.flight.primary)
 		}
-		if rec.status < 500 && why != refusedSize {
+		// What one visitor's credentials make of it says nothing about the others' page.
+		if rec.status < 500 && why != refusedSize && !rec.d.authorized {
 			c.flights.noteLone(rec.flight.key, true, now)
 		}
 		rec.flight.giveUp()

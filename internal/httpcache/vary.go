@@ -90,12 +90,18 @@ func (m *memo) put(raw, key string) {
 }
 
 // normal makes one text of a field: lines joined, space around commas gone. What a
-// client prefers, and how much, is put in order, best first (RFC 9110, section 12.5).
+// client prefers, and how much, is put in order, best first (RFC 9110, section 12.5); of
+// other fields nobody knows if they are lists, so an empty member stays.
 func normal(name string, values []string) string {
-	members := tokens(values)
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language":
+		members := tokens(values)
 		preferences(members)
+		return strings.Join(members, ",")
+	}
+	members := strings.Split(strings.Join(values, ","), ",")
+	for i, m := range members {
+		members[i] = strings.TrimSpace(m)
 	}
 	return strings.Join(members, ",")
 }
