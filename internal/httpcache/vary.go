@@ -54,16 +54,19 @@ func (v *variants) simple(extra string, h http.Header) (raw string, ok bool) {
 	return values[0], len(values[0]) <= maxMemo
 }
 
-// Bounds of a memo: clients may send what they like.
+// Bounds of a memo, in bytes: clients may send what they like, and make addresses as long
+// as they like.
 const (
-	maxMemo  = 256 // bytes of a value
-	maxMemos = 64  // values
+	maxMemo      = 256     // of a value
+	maxMemory    = 3 << 10 // of all values and their keys
+	memoOverhead = 64      // of each
 )
 
 // memo remembers the keys of values that were seen. Reading takes no lock.
 type memo struct {
-	mu   sync.Mutex
-	keys atomic.Pointer[map[string]string]
+	mu    sync.Mutex
+	bytes int
+	keys  atomic.Pointer[map[string]string]
 }
 
 func (m *memo) get(raw string) (string, bool) {
@@ -78,14 +81,16 @@ func (m *memo) get(raw string) (string, bool) {
 func (m *memo) put(raw, key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	size := len(raw) + len(key) + memoOverhead
+	if _, ok := m.get(raw); ok || m.bytes+size > maxMemory {
+		return
+	}
 	keys := map[string]string{}
 	if old := m.keys.Load(); old != nil {
-		if len(*old) >= maxMemos {
-			return
-		}
 		maps.Copy(keys, *old)
 	}
 	keys[strings.Clone(raw)] = key
+	m.bytes += size
 	m.keys.Store(&keys)
 }
 
