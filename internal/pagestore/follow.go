@@ -73,8 +73,7 @@ func (s *Store) watch() {
 		begun, listens := time.Now(), false
 		err := s.cfg.Log.WatchPurges(s.ended, func() {
 			if !listens && s.follow.gap.Load() {
-				s.drops.Add(1)
-				s.memory.pages.InvalidateAll()
+				s.droppedAll()
 			}
 			listens = true
 			s.catchUpInTime()

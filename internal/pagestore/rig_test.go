@@ -44,6 +44,8 @@ type ill struct {
 	deaf    atomic.Bool   // no news
 	cut     atomic.Bool   // no connection for them
 	blind   atomic.Bool   // the log cannot be read
+	reading chan struct{} // if not nil, says that a page was read, which then waits for tell
+	tell    chan struct{}
 	written chan struct{} // if not nil, a page that was written waits here before it is told so
 }
 
@@ -65,6 +67,15 @@ func (i *ill) PurgesAfter(ctx context.Context, log string, after uint64) (flashg
 		return flashgate.Purges{}, errIll
 	}
 	return i.Store.PurgesAfter(ctx, log, after)
+}
+
+func (i *ill) GetPage(ctx context.Context, key string) ([]byte, bool, error) {
+	page, ok, err := i.Store.GetPage(ctx, key)
+	if i.reading != nil {
+		i.reading <- struct{}{}
+		<-i.tell
+	}
+	return page, ok, err
 }
 
 func (i *ill) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {

@@ -3,7 +3,6 @@ package pagestore
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -49,7 +48,8 @@ type Store struct {
 	base    uint64             // its number zero, in this gateway's count
 	pending []*flashgate.Purge // not in the log yet: they count for every page
 
-	drops  atomic.Uint64 // of single pages, so that one that was read before is not kept
+	dropMu sync.Mutex // between it a page is dropped, or one that was read is kept
+	drops  uint64     // of single pages, so that one that was read before is not kept
 	sweeps chan struct{}
 	ended  context.Context
 	end    context.CancelFunc
@@ -144,7 +144,7 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 		return nil
 	}
 	v, err, _ := s.reads.Do(key, func() (any, error) {
-		drops := s.drops.Load()
+		drops := s.dropCount()
 		b, ok, err := s.cfg.Shared.GetPage(context.WithoutCancel(ctx), key)
 		if err != nil || !ok {
 			return (*flashgate.Page)(nil), err
@@ -160,10 +160,7 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 		if !known || !s.cfg.Now().Before(p.Ends) {
 			return (*flashgate.Page)(nil), nil
 		}
-		s.memory.set(p)
-		if s.drops.Load() != drops {
-			s.memory.drop(key) // it may be this one that was meant
-		}
+		s.keepRead(p, drops)
 		return p, nil
 	})
 	if err != nil {
@@ -215,12 +212,7 @@ func (s *Store) invalidate(ctx context.Context, key, url string) {
 		s.suspend(flashgate.Purge{Kind: flashgate.PurgeURL, Value: url})
 		s.cfg.Failed("invalidate", err)
 	}
-}
-
-// dropped forgets a page in memory, also one that is just being read.
-func (s *Store) dropped(key string) {
-	s.drops.Add(1)
-	s.memory.drop(key)
+	s.dropped(key) // who has read it meanwhile
 }
 
 // Purge gives up pages.
