@@ -2,6 +2,7 @@ package pagestore
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -228,6 +229,7 @@ func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
 		s.wakeSweep()
 		return nil
 	}
+	s.meet(ctx) // or nobody would try again
 	err := s.cfg.Log.AppendPurge(ctx, p)
 	if err == nil {
 		if err = s.catchUp(ctx); err == nil {
@@ -245,9 +247,11 @@ func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
 // maxPending bounds the purges that wait for the log.
 const maxPending = 1000
 
-// suspend makes a purge hold at once, for all pages, until it is in the log.
+// suspend makes a purge hold at once, for all pages, until it is in the log. A newer one of
+// the same takes the place of an older one, which may be in the log already.
 func (s *Store) suspend(p flashgate.Purge) {
 	s.mu.Lock()
+	s.pending = slices.DeleteFunc(s.pending, func(old *flashgate.Purge) bool { return *old == p })
 	s.pending = append(s.pending, &p)
 	if len(s.pending) > maxPending {
 		s.pending = []*flashgate.Purge{{Kind: flashgate.PurgeAll}}
