@@ -105,6 +105,17 @@ func normal(name string, values []string) string {
 	return strings.Join(members, ",")
 }
 
+// spaces takes out those that mean nothing, around a semicolon. Others are left for the
+// origin, which may read them as it likes.
+var spaces = strings.NewReplacer(" ; ", ";", "; ", ";", " ;", ";", "\t;\t", ";", ";\t", ";", "\t;", ";")
+
+// qvalue reports whether a weight is as RFC 9110, section 12.4.2, has it: what an origin may
+// not understand makes no other text.
+func qvalue(q string) bool {
+	whole, rest, _ := strings.Cut(q, ".")
+	return (whole == "0" || whole == "1") && len(rest) <= 3 && strings.Trim(rest, "0123456789") == "" && (whole == "0" || strings.Trim(rest, "0") == "")
+}
+
 // preferences puts members in order of their weight, then of their names, in lower case.
 func preferences(members []string) {
 	type weighed struct {
@@ -113,10 +124,10 @@ func preferences(members []string) {
 	}
 	all := make([]weighed, len(members))
 	for i, m := range members {
-		m = strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(m))
+		m = strings.ToLower(spaces.Replace(m))
 		all[i] = weighed{m, 1}
 		text, q, ok := strings.Cut(m, ";q=")
-		if weight, err := strconv.ParseFloat(q, 64); ok && err == nil {
+		if weight, err := strconv.ParseFloat(q, 64); ok && err == nil && qvalue(q) {
 			all[i] = weighed{m, weight}
 			if weight == 1 {
 				all[i].text = text
