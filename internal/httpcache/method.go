@@ -82,7 +82,7 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 				c.forget(ctx, at.primary)
 				return
 			}
-			rec := &recorder{cache: c, flight: flight, seen: seen, request: request}
+			rec := &recorder{cache: c, flight: flight, seen: seen, asked: asked, request: request}
 			rec.vary = varyAfter(fresh, before)
 			c.keep(ctx, rec, fresh)
 		}

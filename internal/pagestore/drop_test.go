@@ -42,3 +42,28 @@ func TestInvalidateDuringARead(t *testing.T) {
 		t.Error("the invalidated page is kept")
 	}
 }
+
+// A page that was on its way when its address was invalidated at another gateway does not
+// get through, neither here nor to all by Redis.
+func TestInvalidateDuringAFetch(t *testing.T) {
+	t.Parallel()
+	r := serverstest.OwnRedis(t, servers.RedisConfig{})
+	one, _ := gateway(t, r)
+	two, _ := gateway(t, r)
+	share(t, two, one, fetched(two, url))
+	late := fetched(one, url)
+	late.Asked = time.Now()
+	two.Invalidate(t.Context(), url)
+	eventually(t, "one has heard", func() bool { return !has(t, one, url) })
+	one.Set(t.Context(), late)
+	eventually(t, "all is written", one.Settled)
+	if has(t, one, url) || has(t, two, url) {
+		t.Error("the page from before the invalidation is served")
+	}
+	eventually(t, "a newer one is kept", func() bool {
+		p := fetched(one, url)
+		p.Asked = time.Now()
+		one.Set(t.Context(), p)
+		return has(t, one, url) && has(t, two, url)
+	})
+}

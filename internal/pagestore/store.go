@@ -51,6 +51,7 @@ type Store struct {
 
 	dropMu sync.Mutex // between it a page is dropped, or one that was read is kept
 	drops  uint64     // of single pages, so that one that was read before is not kept
+	recent recent     // and of which, so that one that was asked for before is not
 	sweeps chan struct{}
 	ended  context.Context
 	end    context.CancelFunc
@@ -80,7 +81,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Failed == nil {
 		cfg.Failed = func(string, error) {}
 	}
-	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1), recent: newRecent()}
 	s.ended, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.memory, err = newMemory(cfg.MaxBytes, cfg.Now, func() { s.counts.evictions.Add(1) }); err != nil {
@@ -191,8 +192,7 @@ func (s *Store) Set(ctx context.Context, p *flashgate.Page) {
 		s.invalidate(ctx, p.Key, p.URL) // what was there is outdated
 		return
 	}
-	s.memory.set(p)
-	if s.writer != nil {
+	if s.keepFetched(p) && s.writer != nil {
 		s.writer.add(p)
 	}
 }
