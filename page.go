@@ -15,8 +15,11 @@ type Page struct {
 	// Seen is PageCache.Seen from before its origin was asked: purges up to there do not
 	// concern it.
 	Seen uint64
-	Ends time.Time // when it may be forgotten for good
-	Data []byte
+	// Asked is when its origin was asked, by this gateway's clock. A page that was invalidated
+	// since is not kept. Zero: it is.
+	Asked time.Time
+	Ends  time.Time // when it may be forgotten for good
+	Data  []byte
 
 	form atomic.Pointer[any]
 }

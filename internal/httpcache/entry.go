@@ -100,7 +100,7 @@ type variants struct {
 }
 
 // Size is what the record costs, with the keys that it remembers.
-func (v *variants) Size() int { return 4 << 10 }
+func (v *variants) Size() int { return 1<<10 + maxMemory }
 
 // Describe is for operators who inspect a page.
 func (v *variants) Describe() map[string]any { return map[string]any{"vary": v.names} }

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"hash/maphash"
 	"net/http"
 	"sync"
 	"time"
@@ -13,16 +14,18 @@ type Flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
 	all   map[*flight]struct{}
-	lone  map[string]time.Time // keys whose answers were nobody else's, until when
+	seed  maphash.Seed
+	lone  map[uint64]time.Time // hashes of keys whose answers were nobody else's, until when
 }
 
 // NewFlights returns Flights of which there are none.
 func NewFlights() *Flights {
-	return &Flights{byKey: map[string]*flight{}, all: map[*flight]struct{}{}, lone: map[string]time.Time{}}
+	return &Flights{byKey: map[string]*flight{}, all: map[*flight]struct{}{}, seed: maphash.MakeSeed(), lone: map[uint64]time.Time{}}
 }
 
 // An answer that may not be shared is likely to be followed by others: nobody waits for
-// the next ones of the key. Varnish calls it hit-for-miss.
+// the next ones of the key. Varnish calls it hit-for-miss. Keys are as long as clients make
+// them, so only their hashes stay; two that have the same only share less.
 const (
 	loneFor  = 10 * time.Second
 	maxLones = 10_000
@@ -63,14 +66,15 @@ type outcome struct {
 // flight whose answer is older than the call. A flight from before a purge, of which seen
 // is the count, is left to those who wait for it already.
 func (s *Flights) join(at place, header http.Header, latest bool, now time.Time, seen uint64) (f *flight, leads bool) {
+	key := flightKey(at)
+	hash := maphash.String(s.seed, key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := flightKey(at)
-	if until, ok := s.lone[key]; ok {
+	if until, ok := s.lone[hash]; ok {
 		if now.Before(until) {
 			return nil, false
 		}
-		delete(s.lone, key)
+		delete(s.lone, hash)
 	}
 	if f := s.byKey[key]; f != nil && f.seen >= seen {
 		if latest && f.keeping {
@@ -90,16 +94,17 @@ func flightKey(at place) string { return at.key + "\n" + at.extra }
 
 // noteLone remembers that the answers of a key are nobody else's, or that they are not.
 func (s *Flights) noteLone(key string, lone bool, now time.Time) {
+	hash := maphash.String(s.seed, key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !lone {
-		delete(s.lone, key)
+		delete(s.lone, hash)
 		return
 	}
 	if len(s.lone) >= maxLones {
 		clear(s.lone)
 	}
-	s.lone[key] = now.Add(loneFor)
+	s.lone[hash] = now.Add(loneFor)
 }
 
 // lead returns a new flight, or nil when there is one.

@@ -62,7 +62,7 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 	// An invalidation while it is on its way concerns it too.
 	flight := c.flights.alone(at, r.Header)
 	defer flight.end()
-	ctx, asked, seen, request := r.Context(), c.cfg.Now(), c.cfg.Store.Seen(), r.Header
+	ctx, asked, seen, request, before := r.Context(), c.cfg.Now(), c.cfg.Store.Seen(), r.Header, w.Header().Clone()
 	f.seen = func(status int) {
 		e, now := at.entry, c.cfg.Now()
 		if e == nil || status != http.StatusOK || e.status != http.StatusOK || d.authorized {
@@ -73,7 +73,7 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 		case differs:
 			c.forget(ctx, at.primary)
 		case same && !e.part.partial():
-			news := keepable(f.Header(), nil)
+			news := keepable(f.Header(), before)
 			if len(news["Date"]) == 0 {
 				news["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 			}
@@ -82,8 +82,8 @@ func (c *Cache) head(w http.ResponseWriter, r *http.Request, next Handler, d dem
 				c.forget(ctx, at.primary)
 				return
 			}
-			rec := &recorder{cache: c, flight: flight, seen: seen, request: request}
-			rec.vary, _ = varyOf(fresh.header)
+			rec := &recorder{cache: c, flight: flight, seen: seen, asked: asked, request: request}
+			rec.vary = varyAfter(fresh, before)
 			c.keep(ctx, rec, fresh)
 		}
 	}

@@ -130,7 +130,7 @@ func (rec *recorder) receive() {
 			c.forget(context.Background(), rec.flight.primary)
 		}
 		// What one visitor's credentials make of it says nothing about the others' page.
-		if rec.status < 500 && why != refusedSize && !rec.d.authorized {
+		if replaces(rec.status) && why != refusedSize && !rec.d.authorized && !rec.ranged {
 			c.flights.noteLone(rec.flight.key, true, now)
 		}
 		rec.flight.giveUp()
@@ -198,10 +198,16 @@ func serverError(status int) bool {
 }
 
 // replaces reports whether an answer that is not kept means that the stored page is
-// over: not when the origin is in trouble or busy.
+// over: not when the origin is in trouble or busy, nor when it speaks of the request, which
+// a client can spoil so that the page goes ("Your cache has fallen", Nguyen, 2019).
 func replaces(status int) bool {
 	switch status {
-	case http.StatusNotModified, http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+	case http.StatusNotModified, http.StatusPartialContent,
+		http.StatusBadRequest, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusLengthRequired,
+		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
+		http.StatusRequestedRangeNotSatisfiable, http.StatusExpectationFailed, http.StatusMisdirectedRequest,
+		http.StatusTooEarly, http.StatusUpgradeRequired, http.StatusPreconditionRequired, http.StatusTooManyRequests,
+		http.StatusRequestHeaderFieldsTooLarge:
 		return false
 	}
 	return status < 500

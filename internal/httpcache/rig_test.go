@@ -51,6 +51,8 @@ type rig struct {
 	asked   atomic.Int64 // requests that reached the origin
 	results chan httpcache.Result
 	errs    chan error // what Serve returned, if not nil
+	// outside is what stands in front of the cache, if not nil. Set it before the first request.
+	outside func(h http.Header, r *http.Request)
 }
 
 func newRig(t testing.TB, cfg httpcache.Config, origin http.HandlerFunc) *rig {
@@ -87,6 +89,9 @@ func newRig(t testing.TB, cfg httpcache.Config, origin http.HandlerFunc) *rig {
 		t.Fatal(err)
 	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.outside != nil {
+			g.outside(w.Header(), r)
+		}
 		if err := g.cache.Serve(w, r, next); err != nil {
 			g.errs <- err
 			w.WriteHeader(http.StatusBadGateway)

@@ -71,7 +71,7 @@ func (c *Cache) keep(ctx context.Context, rec *recorder, e *entry) {
 	defer cancel()
 	tags := tagsOf(e.header)
 	set := func(key string, data []byte, form any, tags []string) {
-		p := &flashgate.Page{Key: key, URL: f.primary, Tags: tags, Seen: rec.seen, Ends: ends, Data: data}
+		p := &flashgate.Page{Key: key, URL: f.primary, Tags: tags, Seen: rec.seen, Asked: rec.asked, Ends: ends, Data: data}
 		p.SetForm(form)
 		c.cfg.Store.Set(ctx, p)
 	}

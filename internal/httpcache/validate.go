@@ -18,7 +18,7 @@ func (rec *recorder) freshen() {
 	e, ok := c.update(old, news, rec.header["Age"], rec.d.authorized, now.Sub(rec.asked), now)
 	rec.answered, rec.result = true, ResultRevalidated
 	if ok {
-		rec.vary, _ = varyOf(e.header)
+		rec.vary = varyAfter(e, rec.before)
 		c.keep(context.Background(), rec, e)
 		if e.left(now, false) > 0 {
 			rec.flight.settle(outcome{page: e, vary: rec.vary})
@@ -35,6 +35,14 @@ func (rec *recorder) freshen() {
 		rec.client.Header()["Set-Cookie"] = cookies // of this client alone
 	}
 	c.answer(rec.client, rec.method, rec.d, e, false, now, forwardStatus(rec.why, ok, "; fwd-status=304"))
+}
+
+// varyAfter is what a page varies by that an answer without a body has freshened: also what
+// stands in front of the cache says, which is no part of the page.
+func varyAfter(e *entry, before http.Header) []string {
+	own, _ := varyOf(e.header)
+	outside, _ := varyOf(before)
+	return union(own, outside)
 }
 
 // update returns the page with the news of an answer that has no body; false when it

@@ -54,16 +54,19 @@ func (v *variants) simple(extra string, h http.Header) (raw string, ok bool) {
 	return values[0], len(values[0]) <= maxMemo
 }
 
-// Bounds of a memo: clients may send what they like.
+// Bounds of a memo, in bytes: clients may send what they like, and make addresses as long
+// as they like.
 const (
-	maxMemo  = 256 // bytes of a value
-	maxMemos = 64  // values
+	maxMemo      = 256     // of a value
+	maxMemory    = 3 << 10 // of all values and their keys
+	memoOverhead = 64      // of each
 )
 
 // memo remembers the keys of values that were seen. Reading takes no lock.
 type memo struct {
-	mu   sync.Mutex
-	keys atomic.Pointer[map[string]string]
+	mu    sync.Mutex
+	bytes int
+	keys  atomic.Pointer[map[string]string]
 }
 
 func (m *memo) get(raw string) (string, bool) {
@@ -78,14 +81,16 @@ func (m *memo) get(raw string) (string, bool) {
 func (m *memo) put(raw, key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	size := len(raw) + len(key) + memoOverhead
+	if _, ok := m.get(raw); ok || m.bytes+size > maxMemory {
+		return
+	}
 	keys := map[string]string{}
 	if old := m.keys.Load(); old != nil {
-		if len(*old) >= maxMemos {
-			return
-		}
 		maps.Copy(keys, *old)
 	}
 	keys[strings.Clone(raw)] = key
+	m.bytes += size
 	m.keys.Store(&keys)
 }
 
@@ -106,6 +111,17 @@ func normal(name string, values []string) string {
 	return strings.Join(members, ",")
 }
 
+// spaces takes out those that mean nothing, around a semicolon. Others are left for the
+// origin, which may read them as it likes.
+var spaces = strings.NewReplacer(" ; ", ";", "; ", ";", " ;", ";", "\t;\t", ";", ";\t", ";", "\t;", ";")
+
+// qvalue reports whether a weight is as RFC 9110, section 12.4.2, has it: what an origin may
+// not understand makes no other text.
+func qvalue(q string) bool {
+	whole, rest, _ := strings.Cut(q, ".")
+	return (whole == "0" || whole == "1") && len(rest) <= 3 && strings.Trim(rest, "0123456789") == "" && (whole == "0" || strings.Trim(rest, "0") == "")
+}
+
 // preferences puts members in order of their weight, then of their names, in lower case.
 func preferences(members []string) {
 	type weighed struct {
@@ -114,10 +130,10 @@ func preferences(members []string) {
 	}
 	all := make([]weighed, len(members))
 	for i, m := range members {
-		m = strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(m))
+		m = strings.ToLower(spaces.Replace(m))
 		all[i] = weighed{m, 1}
 		text, q, ok := strings.Cut(m, ";q=")
-		if weight, err := strconv.ParseFloat(q, 64); ok && err == nil {
+		if weight, err := strconv.ParseFloat(q, 64); ok && err == nil && qvalue(q) {
 			all[i] = weighed{m, weight}
 			if weight == 1 {
 				all[i].text = text

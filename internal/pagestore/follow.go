@@ -28,6 +28,9 @@ type follower struct {
 	read  atomic.Int64  // when the log was last read to its end, in nanoseconds since begun
 	begun time.Time
 	one   sync.Mutex // reads the log
+
+	// Of the purges that wait for the log those that are in it already; one guards it.
+	flushed map[*flashgate.Purge]bool
 }
 
 // meet begins to follow the log, and waits until it listens and has read it once, so that
@@ -73,8 +76,7 @@ func (s *Store) watch() {
 		begun, listens := time.Now(), false
 		err := s.cfg.Log.WatchPurges(s.ended, func() {
 			if !listens && s.follow.gap.Load() {
-				s.drops.Add(1)
-				s.memory.pages.InvalidateAll()
+				s.droppedAll()
 			}
 			listens = true
 			s.catchUpInTime()
@@ -128,8 +130,7 @@ func (s *Store) catchUpInTime() {
 func (s *Store) catchUp(ctx context.Context) error {
 	s.follow.one.Lock()
 	defer s.follow.one.Unlock()
-	flushed, err := s.flush(ctx)
-	if err != nil {
+	if err := s.flush(ctx); err != nil {
 		s.follow.read.Store(0)
 		return err
 	}
@@ -142,28 +143,31 @@ func (s *Store) catchUp(ctx context.Context) error {
 		s.follow.read.Store(0)
 		return err
 	}
-	s.learn(news, flushed)
+	s.learn(news, s.follow.flushed)
+	s.follow.flushed = nil
 	s.follow.read.Store(max(int64(asked.Sub(s.follow.begun)), 1))
 	return nil
 }
 
-// flush appends the purges that could not be appended when they were made. They go on
-// counting for every page until the log was read again.
-func (s *Store) flush(ctx context.Context) (flushed map[*flashgate.Purge]bool, err error) {
+// flush appends the purges that could not be appended when they were made, each once, however
+// many calls that takes. They go on counting for every page until the log was read again.
+func (s *Store) flush(ctx context.Context) error {
 	s.mu.RLock()
 	waiting := slices.Clone(s.pending)
 	s.mu.RUnlock()
-	if len(waiting) == 0 {
-		return nil, nil
-	}
-	flushed = map[*flashgate.Purge]bool{}
 	for _, p := range waiting {
-		if err := s.cfg.Log.AppendPurge(ctx, *p); err != nil {
-			return flushed, err
+		if s.follow.flushed[p] {
+			continue
 		}
-		flushed[p] = true
+		if err := s.cfg.Log.AppendPurge(ctx, *p); err != nil {
+			return err
+		}
+		if s.follow.flushed == nil {
+			s.follow.flushed = map[*flashgate.Purge]bool{}
+		}
+		s.follow.flushed[p] = true
 	}
-	return flushed, nil
+	return nil
 }
 
 // learn applies what was read.

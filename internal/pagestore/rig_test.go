@@ -41,9 +41,13 @@ func gateway(t testing.TB, r *servers.Redis) (*pagestore.Store, *redis.Store) {
 // ill is a Redis of which a gateway does not get everything.
 type ill struct {
 	*redis.Store
-	deaf    atomic.Bool   // no news
-	cut     atomic.Bool   // no connection for them
-	blind   atomic.Bool   // the log cannot be read
+	deaf    atomic.Bool // no news
+	cut     atomic.Bool // no connection for them
+	blind   atomic.Bool // the log cannot be read
+	limited bool        // it takes no more purges than appends, and no invalidation without one
+	appends atomic.Int64
+	reading chan struct{} // if not nil, says that a page was read, which then waits for tell
+	tell    chan struct{}
 	written chan struct{} // if not nil, a page that was written waits here before it is told so
 }
 
@@ -65,6 +69,29 @@ func (i *ill) PurgesAfter(ctx context.Context, log string, after uint64) (flashg
 		return flashgate.Purges{}, errIll
 	}
 	return i.Store.PurgesAfter(ctx, log, after)
+}
+
+func (i *ill) AppendPurge(ctx context.Context, p flashgate.Purge) error {
+	if i.limited && i.appends.Add(-1) < 0 {
+		return errIll
+	}
+	return i.Store.AppendPurge(ctx, p)
+}
+
+func (i *ill) InvalidatePage(ctx context.Context, key string) error {
+	if i.limited && i.appends.Load() <= 0 {
+		return errIll
+	}
+	return i.Store.InvalidatePage(ctx, key)
+}
+
+func (i *ill) GetPage(ctx context.Context, key string) ([]byte, bool, error) {
+	page, ok, err := i.Store.GetPage(ctx, key)
+	if i.reading != nil {
+		i.reading <- struct{}{}
+		<-i.tell
+	}
+	return page, ok, err
 }
 
 func (i *ill) SetPage(ctx context.Context, key string, page []byte, ttl time.Duration) error {

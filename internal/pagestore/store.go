@@ -2,8 +2,8 @@ package pagestore
 
 import (
 	"context"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -49,7 +49,9 @@ type Store struct {
 	base    uint64             // its number zero, in this gateway's count
 	pending []*flashgate.Purge // not in the log yet: they count for every page
 
-	drops  atomic.Uint64 // of single pages, so that one that was read before is not kept
+	dropMu sync.Mutex // between it a page is dropped, or one that was read is kept
+	drops  uint64     // of single pages, so that one that was read before is not kept
+	recent recent     // and of which, so that one that was asked for before is not
 	sweeps chan struct{}
 	ended  context.Context
 	end    context.CancelFunc
@@ -79,7 +81,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Failed == nil {
 		cfg.Failed = func(string, error) {}
 	}
-	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1), recent: newRecent()}
 	s.ended, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.memory, err = newMemory(cfg.MaxBytes, cfg.Now, func() { s.counts.evictions.Add(1) }); err != nil {
@@ -144,7 +146,7 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 		return nil
 	}
 	v, err, _ := s.reads.Do(key, func() (any, error) {
-		drops := s.drops.Load()
+		drops := s.dropCount()
 		b, ok, err := s.cfg.Shared.GetPage(context.WithoutCancel(ctx), key)
 		if err != nil || !ok {
 			return (*flashgate.Page)(nil), err
@@ -160,10 +162,7 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 		if !known || !s.cfg.Now().Before(p.Ends) {
 			return (*flashgate.Page)(nil), nil
 		}
-		s.memory.set(p)
-		if s.drops.Load() != drops {
-			s.memory.drop(key) // it may be this one that was meant
-		}
+		s.keepRead(p, drops)
 		return p, nil
 	})
 	if err != nil {
@@ -193,8 +192,7 @@ func (s *Store) Set(ctx context.Context, p *flashgate.Page) {
 		s.invalidate(ctx, p.Key, p.URL) // what was there is outdated
 		return
 	}
-	s.memory.set(p)
-	if s.writer != nil {
+	if s.keepFetched(p) && s.writer != nil {
 		s.writer.add(p)
 	}
 }
@@ -215,12 +213,7 @@ func (s *Store) invalidate(ctx context.Context, key, url string) {
 		s.suspend(flashgate.Purge{Kind: flashgate.PurgeURL, Value: url})
 		s.cfg.Failed("invalidate", err)
 	}
-}
-
-// dropped forgets a page in memory, also one that is just being read.
-func (s *Store) dropped(key string) {
-	s.drops.Add(1)
-	s.memory.drop(key)
+	s.dropped(key) // who has read it meanwhile
 }
 
 // Purge gives up pages.
@@ -236,6 +229,7 @@ func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
 		s.wakeSweep()
 		return nil
 	}
+	s.meet(ctx) // or nobody would try again
 	err := s.cfg.Log.AppendPurge(ctx, p)
 	if err == nil {
 		if err = s.catchUp(ctx); err == nil {
@@ -253,9 +247,11 @@ func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
 // maxPending bounds the purges that wait for the log.
 const maxPending = 1000
 
-// suspend makes a purge hold at once, for all pages, until it is in the log.
+// suspend makes a purge hold at once, for all pages, until it is in the log. A newer one of
+// the same takes the place of an older one, which may be in the log already.
 func (s *Store) suspend(p flashgate.Purge) {
 	s.mu.Lock()
+	s.pending = slices.DeleteFunc(s.pending, func(old *flashgate.Purge) bool { return *old == p })
 	s.pending = append(s.pending, &p)
 	if len(s.pending) > maxPending {
 		s.pending = []*flashgate.Purge{{Kind: flashgate.PurgeAll}}
