@@ -53,7 +53,6 @@ func (s *Store) Forget(key string) { s.memory.drop(key) }
 
 // Log is the shared log that is followed.
 func (s *Store) Log() string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.log
+	log, _ := s.position()
+	return log
 }

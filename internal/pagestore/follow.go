@@ -150,7 +150,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 }
 
 // flush appends the purges that could not be appended when they were made, each once, however
-// many calls that takes. They go on counting for every page until the log was read again.
+// many calls that takes.
 func (s *Store) flush(ctx context.Context) error {
 	s.mu.RLock()
 	waiting := slices.Clone(s.pending)

@@ -370,3 +370,44 @@ func TestRedisPauses(t *testing.T) {
 		share(t, one, two, fetched(one, address))
 	}
 }
+
+// While the server is away a purge counts for what was fetched before it, as ever, and a
+// thousand and more of them for nothing else.
+func TestPurgesWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	r := serverstest.OwnRedis(t, servers.RedisConfig{})
+	one, _ := gateway(t, r)
+	two, _ := gateway(t, r)
+	const other = "https://shop.example/other"
+	share(t, one, two, fetched(one, url))
+	share(t, one, two, fetched(one, other))
+	eventually(t, "all is written", one.Settled)
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	before := one.Seen()
+	if err := one.Purge(t.Context(), flashgate.Purge{Kind: flashgate.PurgeURL, Value: url}); flashgate.ErrorCode(err) != flashgate.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+	if has(t, one, url) || one.Seen() == before {
+		t.Errorf("the purge does not count: %d before, %d after", before, one.Seen())
+	}
+	one.Set(t.Context(), fetched(one, url))
+	if !has(t, one, url) {
+		t.Error("a page fetched after the purge is dead")
+	}
+	var wg sync.WaitGroup
+	for i := range 1100 {
+		wg.Go(func() { one.Invalidate(t.Context(), fmt.Sprint("https://shop.example/x/", i)) })
+	}
+	wg.Wait()
+	if !has(t, one, url) || !has(t, one, other) {
+		t.Error("invalidations of other addresses have taken the page")
+	}
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "two has heard", func() bool { return !has(t, two, url) })
+	eventually(t, "it is over", one.Settled)
+	share(t, one, two, fetched(one, url))
+}

@@ -47,7 +47,7 @@ type Store struct {
 	table   table
 	log     string             // the shared log that is followed, empty: none yet
 	base    uint64             // its number zero, in this gateway's count
-	pending []*flashgate.Purge // not in the log yet: they count for every page
+	pending []*flashgate.Purge // hold here, and are not in the log yet
 
 	dropMu sync.Mutex // between it a page is dropped, or one that was read is kept
 	drops  uint64     // of single pages, so that one that was read before is not kept
@@ -142,6 +142,8 @@ func (s *Store) Get(ctx context.Context, key string) (*flashgate.Page, bool) {
 // read takes a page from what is shared into memory. Of concurrent calls one asks.
 func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 	s.meet(ctx)
+	// Taken first: a purge that is suspended from here on is newer than what is read.
+	log, base := s.position()
 	if !s.current() {
 		return nil
 	}
@@ -151,17 +153,11 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 		if err != nil || !ok {
 			return (*flashgate.Page)(nil), err
 		}
-		p, log, seen, err := unseal(key, b)
-		if err != nil {
-			return (*flashgate.Page)(nil), nil // another version's: as good as not there
+		p, its, seen, err := unseal(key, b)
+		if err != nil || its != log || !s.cfg.Now().Before(p.Ends) {
+			return (*flashgate.Page)(nil), nil // another version's, or another log's: as good as not there
 		}
-		s.mu.RLock()
-		known := log == s.log
-		p.Seen = s.base + seen
-		s.mu.RUnlock()
-		if !known || !s.cfg.Now().Before(p.Ends) {
-			return (*flashgate.Page)(nil), nil
-		}
+		p.Seen = base + seen
 		s.keepRead(p, drops)
 		return p, nil
 	})
@@ -172,17 +168,18 @@ func (s *Store) read(ctx context.Context, key string) *flashgate.Page {
 	return v.(*flashgate.Page)
 }
 
+// position is which log is followed, and where it begins in this gateway's count.
+func (s *Store) position() (log string, base uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.log, s.base
+}
+
 // judge says whether a page is dead, or stale as of now.
 func (s *Store) judge(p *flashgate.Page) (dead, soft bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	dead, soft = s.table.judge(p)
-	for _, purge := range s.pending {
-		if meets(*purge, p) {
-			dead, soft = dead || !purge.Soft, soft || purge.Soft
-		}
-	}
-	return dead, soft && !dead
+	return s.table.judge(p)
 }
 
 // Set keeps a page.
@@ -247,10 +244,15 @@ func (s *Store) Purge(ctx context.Context, p flashgate.Purge) error {
 // maxPending bounds the purges that wait for the log.
 const maxPending = 1000
 
-// suspend makes a purge hold at once, for all pages, until it is in the log. A newer one of
-// the same takes the place of an older one, which may be in the log already.
+// suspend makes a purge hold here at once, and in the log as soon as that is to be had:
+// until then nothing is taken from what is shared. It gets a number of this gateway's
+// count that the log does not have, so base moves on by one. A newer one of the same takes
+// the place of an older one, which may be in the log already.
 func (s *Store) suspend(p flashgate.Purge) {
 	s.mu.Lock()
+	s.base++
+	s.table.apply(p, s.table.last+1)
+	s.follow.read.Store(0)
 	s.pending = slices.DeleteFunc(s.pending, func(old *flashgate.Purge) bool { return *old == p })
 	s.pending = append(s.pending, &p)
 	if len(s.pending) > maxPending {

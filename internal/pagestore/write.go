@@ -122,9 +122,7 @@ func (w *writer) write(q *queue, key string, p *flashgate.Page) {
 	if dead, _ := s.judge(p); dead {
 		return
 	}
-	s.mu.RLock()
-	log, base := s.log, s.base
-	s.mu.RUnlock()
+	log, base := s.position()
 	ttl := p.Ends.Sub(s.cfg.Now())
 	if log == "" || p.Seen < base || ttl < time.Millisecond {
 		return
