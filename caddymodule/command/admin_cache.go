@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"flashgate"
@@ -18,11 +19,15 @@ func purgePages(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// As in the method PURGE: nobody would see that a page of that name is not there.
+	if p.Kind == flashgate.PurgeURL && strings.HasSuffix(p.Value, "*") {
+		p.Kind = flashgate.PurgePrefix
+	}
 	switch p.Kind {
 	case flashgate.PurgeURL:
 		p.Value, err = httpcache.ParseAddress(p.Value)
 	case flashgate.PurgePrefix:
-		p.Value, err = httpcache.ParsePrefix(p.Value)
+		p.Value, err = httpcache.ParsePrefix(strings.TrimSuffix(p.Value, "*"))
 	}
 	if err == nil {
 		err = p.Validate()

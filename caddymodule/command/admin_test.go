@@ -87,9 +87,19 @@ func TestAdminRoutes(t *testing.T) {
 	if has("a") || has("b") || !has("c") {
 		t.Errorf("after purging a and b: a %t, b %t, c %t", has("a"), has("b"), has("c"))
 	}
-	admin(t, g, "POST", "/flashgate/cache/purge", `{"kind":"prefix","value":"http://shop.example"}`)
-	if has("c") {
-		t.Error("c is there after purging all of its site")
+	for _, body := range []string{
+		`{"kind":"prefix","value":"http://shop.example"}`,
+		`{"kind":"prefix","value":"http://shop.example/*"}`,
+		`{"kind":"url","value":"http://shop.example/*"}`,
+	} {
+		live.Pages().Set(t.Context(), &flashgate.Page{Key: address + "d", URL: address + "d", Seen: live.Pages().Seen(), Ends: time.Now().Add(time.Hour)})
+		if !has("d") {
+			t.Fatal("d is not there")
+		}
+		admin(t, g, "POST", "/flashgate/cache/purge", body)
+		if has("c") || has("d") {
+			t.Errorf("%s: c or d is there after purging all of its site", body)
+		}
 	}
 }
 

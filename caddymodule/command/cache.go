@@ -1,6 +1,8 @@
 package command
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -74,7 +76,7 @@ func cacheInspect() *cobra.Command {
 				return err
 			}
 			if len(pages) == 0 {
-				return fmt.Errorf("nothing is stored under %s in this gateway's memory", args[0])
+				return fmt.Errorf("nothing is stored under %s in this gateway's memory: scheme, host and port must be those that the clients ask for", args[0])
 			}
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			for _, p := range pages {
@@ -104,13 +106,13 @@ func cacheStats() *cobra.Command {
 		Short: "Shows what the page cache holds and has done since the start",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var stats map[string]any
+			var stats map[string]json.RawMessage // numbers as they are: a float64 prints as 6.7e+07
 			if err := ask(cmd, http.MethodGet, "/flashgate/cache/stats", nil, &stats); err != nil {
 				return err
 			}
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			for _, name := range slices.Sorted(maps.Keys(stats)) {
-				fmt.Fprintf(out, "%s\t%v\n", name, stats[name])
+				fmt.Fprintf(out, "%s\t%s\n", name, bytes.Trim(stats[name], `"`))
 			}
 			return out.Flush()
 		},

@@ -89,6 +89,9 @@ func TestCache(t *testing.T) {
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v\n%s", c.args, err, out)
 		}
+		if c.args == "cache stats" && !regexp.MustCompile(`(?m)^memory_max_bytes +67108864$`).MatchString(out) {
+			t.Errorf("a number is not whole in:\n%s", out)
+		}
 	}
 }
 

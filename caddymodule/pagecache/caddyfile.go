@@ -71,7 +71,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if d.NextArg() {
-		return d.Errf("%s takes nothing but a matcher and a block of options, such as: page_cache /goods/* { ttl 10s }", op)
+		return d.Errf("%s takes nothing but a matcher and a block of options, such as: page_cache /goods/*, and ttl 10s in a block", op)
 	}
 	return app.ParseBlock(d, op,
 		app.Option{Name: "ttl", Parse: func() error { return parseTime(d, &h.TTL) }},
@@ -169,7 +169,7 @@ func (h *Handler) parseStatus(d *caddyfile.Dispenser) error {
 
 func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.Err("key needs a block, such as: key { query id page }")
+		return d.Err("key needs a block, with a line such as: query id page")
 	}
 	h.Key = new(Key)
 	names := func(to *[]string) error {

@@ -84,6 +84,37 @@ func TestBypass(t *testing.T) {
 	}
 }
 
+// Where several lines match, the one with the longest path decides alone; a PURGE is
+// taken by any.
+func TestOverlappingLines(t *testing.T) {
+	addr, asked := origin(t, page())
+	g := gatewaytest.Run(t, strings.Replace(site("ttl 1h\npurge_from 127.0.0.1 ::1", addr), "page_cache", `page_cache /a/* {
+			ttl 1m
+		}
+		page_cache /b/* {
+			bypass {
+				path /b/*
+			}
+		}
+		page_cache`, 1))
+	c := g.Client(t)
+	for _, p := range []struct{ path, first, second string }{
+		{"/", "flashgate; fwd=uri-miss; stored", "flashgate; hit; ttl=35"},
+		{"/a/1", "flashgate; fwd=uri-miss; stored", "flashgate; hit; ttl=5"},
+		{"/b/1", "flashgate; fwd=bypass", "flashgate; fwd=bypass"},
+	} {
+		wantStatus(t, c.Do("GET", p.path), p.first)
+		if a := c.Do("GET", p.path); len(a.Header["Cache-Status"]) != 1 || !strings.HasPrefix(a.Header.Get("Cache-Status"), p.second) {
+			t.Errorf("%s: %v, want %s", p.path, a.Header["Cache-Status"], p.second)
+		}
+	}
+	before := asked.Load()
+	if a := c.Do("PURGE", "/a/1"); a.Status != 204 || asked.Load() != before {
+		t.Errorf("purge: %d", a.Status)
+	}
+	wantStatus(t, c.Do("GET", "/a/1"), "flashgate; fwd=uri-miss; stored")
+}
+
 // Each option of key: requests that are the same page, and one that is not.
 func TestKeyOptions(t *testing.T) {
 	addr, _ := origin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) })

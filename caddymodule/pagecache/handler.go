@@ -233,6 +233,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if r.Method == methodPurge && len(h.purgeFrom) > 0 {
 		return h.purge(w, r)
 	}
+	if taken(r) {
+		return next.ServeHTTP(w, r)
+	}
 	if len(h.bypass) > 0 {
 		if matched, err := h.bypass.AnyMatchWithError(r); err != nil {
 			return err

@@ -37,6 +37,18 @@ func errorStatus(err error) int {
 	return http.StatusInternalServerError
 }
 
+// takenVar notes that a page_cache has taken a request.
+const takenVar = "flashgate.page_cache"
+
+// taken reports that a page_cache before this one has taken the request, and notes that
+// one has. Several lines match where their matchers overlap. They share their flights, so
+// that the second would wait for the first, which waits for it.
+func taken(r *http.Request) bool {
+	before := caddyhttp.GetVar(r.Context(), takenVar) != nil
+	caddyhttp.SetVar(r.Context(), takenVar, true)
+	return before
+}
+
 func canonical(names []string) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
