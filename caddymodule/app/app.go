@@ -51,8 +51,7 @@ type App struct {
 	StateRaw json.RawMessage `json:"state,omitempty" caddy:"namespace=flashgate.state inline_key=backend"`
 
 	// The most bytes that cached pages take in this process; the least useful go first.
-	// Between 1 MiB and 1 TiB. Default: 64 MiB. After a reload the value of the first
-	// configuration with this state stays in force until a restart.
+	// Between 1 MiB and 1 TiB. Default: 64 MiB.
 	PageMemory int64 `json:"page_memory,omitempty"`
 
 	// The order queue of a stock that does not enqueue by itself: rabbitmq. Default:
@@ -137,6 +136,9 @@ func (a *App) Start() error {
 	// What the previous configuration has open stays open.
 	keep(a.logger, a.stock)
 	keep(a.logger, a.queue)
+	if err := a.pageCache.Resize(a.PageMemory); err != nil {
+		a.logger.Error("page_memory stays as it was", zap.Error(err)) // New has checked it
+	}
 	live.push(a)
 	a.runStarts()
 	return nil

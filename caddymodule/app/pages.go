@@ -14,6 +14,8 @@ import (
 // PagesBackend is an open cache of pages.
 type PagesBackend interface {
 	flashgate.PageCache
+	// Resize changes how many bytes of pages are in memory; zero stands for the default.
+	Resize(maxBytes int64) error
 	Stats() pagestore.Stats
 	Inspect(ctx context.Context, url string) ([]pagestore.Stored, error)
 	caddy.Destructor

@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -35,7 +36,10 @@ func purgePages(a *app.App, w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badRequest(err)
 	}
-	return done(w, a.Pages().Purge(r.Context(), p))
+	if err := a.Pages().Purge(r.Context(), p); err != nil {
+		return done(w, fmt.Errorf("it holds on this gateway, and on the others when what they share is back: %w", err))
+	}
+	return done(w, nil)
 }
 
 // StoredPage is one page of GET /flashgate/cache/inspect.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"flashgate"
 	"flashgate/caddymodule/app"
 	"flashgate/caddymodule/gatewaytest"
 	"flashgate/internal/servers"
@@ -152,8 +153,19 @@ func TestNothingIsFelt(t *testing.T) {
 	do("a reload without Redis", g.Load(site(1)))
 	do("Redis is back", r.Start())
 	do("Redis is emptied", r.Client().FlushAll(t.Context()).Err())
-	for i := range pages { // all are known again, before the origin goes
-		g.Client(t).Do("GET", fmt.Sprint("/", i))
+	// Before the origin goes, all that was lost with Redis is known to be, and there again:
+	// what nobody has cannot be served.
+	eventually(t, "the gateway reads the new log", func() bool {
+		return app.Live().Pages().Purge(t.Context(), flashgate.Purge{Kind: flashgate.PurgeTag, Value: "none"}) == nil
+	})
+	c := g.Client(t)
+	for i := range pages {
+		path := fmt.Sprint("/", i)
+		eventually(t, path+" is in Redis again", func() bool {
+			c.Do("GET", path)
+			stored, err := app.Live().Pages().Inspect(t.Context(), c.URL()+path)
+			return err == nil && len(stored) == 1 && stored[0].Shared || t.Failed()
+		})
 	}
 	origin.kill()
 	eventually(t, "stale pages are served", func() bool { return stale.Load() > 100 || t.Failed() })

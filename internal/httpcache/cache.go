@@ -75,6 +75,10 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next Handler) erro
 		return c.method(w, r, next, primary)
 	}
 	d := demandOf(r, c.cfg.IgnoreClientCacheControl)
+	if c.flights.loops(r.Header) {
+		explain(w, "loop")
+		return c.pass(w, r, next, d, ResultBypass, "")
+	}
 	if d.bypass {
 		explain(w, "request")
 		return c.pass(w, r, next, d, ResultBypass, "")

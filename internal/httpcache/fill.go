@@ -45,6 +45,7 @@ func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next Handler, d de
 // as the cache needs the page and evaluates them itself, and with the cache's own.
 func (rec *recorder) ask(client http.Header) http.Header {
 	h := cloned(client)
+	rec.cache.flights.sign(h)
 	for _, name := range conditions {
 		delete(h, name)
 	}

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"context"
+	"crypto/rand"
 	"hash/maphash"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 // Flights are the requests to the origin whose answers may be kept. At most one of a
 // key can be joined. Caches that share a store share them too.
 type Flights struct {
+	id    string // of those who share them, as in CDN-Loop
 	mu    sync.Mutex
 	byKey map[string]*flight
 	all   map[*flight]struct{}
@@ -20,7 +22,7 @@ type Flights struct {
 
 // NewFlights returns Flights of which there are none.
 func NewFlights() *Flights {
-	return &Flights{byKey: map[string]*flight{}, all: map[*flight]struct{}{}, seed: maphash.MakeSeed(), lone: map[uint64]time.Time{}}
+	return &Flights{id: "flashgate-" + rand.Text(), byKey: map[string]*flight{}, all: map[*flight]struct{}{}, seed: maphash.MakeSeed(), lone: map[uint64]time.Time{}}
 }
 
 // An answer that may not be shared is likely to be followed by others: nobody waits for

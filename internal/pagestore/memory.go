@@ -1,6 +1,7 @@
 package pagestore
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -33,7 +34,7 @@ func weight(p *flashgate.Page) int64 {
 // memory are the pages in memory. It is safe for concurrent use.
 type memory struct {
 	pages *otter.Cache[string, *flashgate.Page]
-	most  int64 // bytes of one page
+	most  atomic.Int64 // bytes of one page
 	now   func() time.Time
 }
 
@@ -54,8 +55,16 @@ func newMemory(bytes int64, now func() time.Time, evicted func()) (*memory, erro
 	if err != nil {
 		return nil, &flashgate.Error{Code: flashgate.CodeInternal, Op: "pagestore.New", Err: err}
 	}
-	// One page may have an eighth, so that one never pushes out all others.
-	return &memory{pages: pages, most: bytes / 8, now: now}, nil
+	m := &memory{pages: pages, now: now}
+	m.bound(bytes)
+	return m, nil
+}
+
+// bound sets how much there may be. One page may have an eighth, so that one never pushes
+// out all others.
+func (m *memory) bound(bytes int64) {
+	m.most.Store(bytes / 8)
+	m.pages.SetMaximum(uint64(bytes))
 }
 
 func (m *memory) get(key string) *flashgate.Page {

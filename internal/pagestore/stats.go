@@ -43,7 +43,7 @@ func (c *counts) of(kind flashgate.PurgeKind) *atomic.Uint64 {
 // Stats reads the counts.
 func (s *Store) Stats() Stats {
 	out := Stats{
-		Bytes: int64(s.memory.pages.WeightedSize()), Pages: int64(s.memory.pages.EstimatedSize()), MaxBytes: s.cfg.MaxBytes,
+		Bytes: int64(s.memory.pages.WeightedSize()), Pages: int64(s.memory.pages.EstimatedSize()), MaxBytes: int64(s.memory.pages.GetMaximum()),
 		MemoryHits: s.counts.hits.Load(), SharedHits: s.counts.sharedHits.Load(), Misses: s.counts.misses.Load(),
 		Evictions: s.counts.evictions.Load(), Sets: s.counts.sets.Load(), Dropped: s.counts.dropped.Load(),
 		Purges: map[flashgate.PurgeKind]uint64{}, Shared: s.cfg.Shared != nil, SharedSeen: s.cfg.Shared != nil && s.current(),

@@ -63,11 +63,9 @@ type Store struct {
 // first needed. A Config that cannot be is CodeInvalid.
 func New(cfg Config) (*Store, error) {
 	const op = "pagestore.New"
-	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = DefaultMaxBytes
-	}
-	if cfg.MaxBytes < MinMaxBytes || cfg.MaxBytes > MaxMaxBytes {
-		return nil, flashgate.Invalid(op, "max_bytes", "must be between 1 MiB and 1 TiB; leave it out for 64 MiB")
+	bytes, err := maxBytes(cfg.MaxBytes)
+	if err != nil {
+		return nil, err
 	}
 	if (cfg.Shared == nil) != (cfg.Log == nil) {
 		return nil, flashgate.Invalid(op, "log", "goes with a shared store")
@@ -83,8 +81,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, sweeps: make(chan struct{}, 1), recent: newRecent()}
 	s.ended, s.end = context.WithCancel(context.Background())
-	var err error
-	if s.memory, err = newMemory(cfg.MaxBytes, cfg.Now, func() { s.counts.evictions.Add(1) }); err != nil {
+	if s.memory, err = newMemory(bytes, cfg.Now, func() { s.counts.evictions.Add(1) }); err != nil {
 		return nil, err
 	}
 	if cfg.Shared != nil {
@@ -92,6 +89,25 @@ func New(cfg Config) (*Store, error) {
 	}
 	s.done.Go(s.sweep)
 	return s, nil
+}
+
+func maxBytes(n int64) (int64, error) {
+	if n == 0 {
+		return DefaultMaxBytes, nil
+	}
+	if n < MinMaxBytes || n > MaxMaxBytes {
+		return 0, flashgate.Invalid("pagestore", "max_bytes", "must be between 1 MiB and 1 TiB; leave it out for 64 MiB")
+	}
+	return n, nil
+}
+
+// Resize changes Config.MaxBytes. What is too much then goes, the least useful first.
+func (s *Store) Resize(n int64) error {
+	n, err := maxBytes(n)
+	if err == nil {
+		s.memory.bound(n)
+	}
+	return err
 }
 
 // Close ends what runs in the background. Pages that wait to be written are lost.
@@ -185,7 +201,7 @@ func (s *Store) judge(p *flashgate.Page) (dead, soft bool) {
 // Set keeps a page.
 func (s *Store) Set(ctx context.Context, p *flashgate.Page) {
 	s.counts.sets.Add(1)
-	if weight(p) > s.memory.most {
+	if weight(p) > s.memory.most.Load() {
 		s.invalidate(ctx, p.Key, p.URL) // what was there is outdated
 		return
 	}

@@ -146,3 +146,24 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("of ten pages that were asked for all the time %d are left", hot)
 	}
 }
+
+// Resize makes room at once.
+func TestResize(t *testing.T) {
+	t.Parallel()
+	s := open(t, pagestore.Config{MaxBytes: 8 << 20})
+	for i := range 500 {
+		p := fetched(s, fmt.Sprint("https://shop.example/", i))
+		p.Data = make([]byte, 10<<10)
+		s.Set(t.Context(), p)
+	}
+	if err := s.Resize(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is as small as it should be", func() bool { return s.Stats().Bytes <= 1<<20 })
+	if stats := s.Stats(); stats.MaxBytes != 1<<20 || stats.Pages == 0 {
+		t.Errorf("%+v", stats)
+	}
+	if err := s.Resize(1); flashgate.ErrorCode(err) != flashgate.CodeInvalid {
+		t.Errorf("%v", err)
+	}
+}
