@@ -42,7 +42,11 @@ type Gateway struct {
 // of the test. Without a global block of its own it gets one with the data folder.
 func Run(t testing.TB, text string) *Gateway {
 	t.Helper()
-	g := &Gateway{URL: "http://" + FreeAddr(t), Admin: FreeAddr(t), Dir: t.TempDir()}
+	site, admin := FreeAddr(t), FreeAddr(t)
+	for admin == site { // Caddy would listen there twice, and answer as it comes
+		admin = FreeAddr(t)
+	}
+	g := &Gateway{URL: "http://" + site, Admin: admin, Dir: t.TempDir()}
 	if err := g.Load(text); err != nil {
 		t.Fatal(err)
 	}
