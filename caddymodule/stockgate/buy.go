@@ -21,16 +21,22 @@ type accepted struct {
 }
 
 func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) error {
-	res, err := h.reservation(r, segment)
+	res, sale, err := h.reservation(r, segment)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
-	if h.gate.SoldOut(r.Context(), res.Order.Sale(), res.Units) {
-		return h.refuseAs(w, r, soldOutFlag, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op})
+	if h.gate.SoldOut(r.Context(), sale, res.Units) {
+		h.soldOut.Inc()
+		return h.app.Fail(w, r, op, soldOut, h.Errors.Caddy())
+	}
+	if res.Order == "" {
+		if res.Order, err = h.mint(sale, res.User); err != nil {
+			return h.refuse(w, r, err)
+		}
 	}
 	got, err := h.gate.Reserve(r.Context(), res)
 	if err == nil {
-		err = h.judge(r.Context(), res.Order.Sale(), got)
+		err = h.judge(r.Context(), sale, got)
 	}
 	if flashgate.ErrorCode(err) == flashgate.CodeUnknownOutcome {
 		w.Header().Set("Location", h.Location+string(res.Order))
@@ -49,32 +55,45 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 	return nil
 }
 
-// reservation is what the request asks for, under the id that it has.
-func (h *Handler) reservation(r *http.Request, segment string) (flashgate.Reservation, error) {
+// soldOut is one for all who are told so by the flag; nothing in it is a request's own.
+var soldOut = &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op}
+
+// reservation is what the request asks for, and of which sale. It has no id yet where
+// the gate is to make it: that costs more than a refusal, which needs none.
+func (h *Handler) reservation(r *http.Request, segment string) (res flashgate.Reservation, sale flashgate.SaleID, err error) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	res := flashgate.Reservation{At: time.Now().UnixMilli()}
+	res.At = time.Now().UnixMilli()
 	grant, granted := hiddenpath.FromContext(r.Context())
 	switch {
 	case granted && grant.Order != "" && string(grant.Sale) == segment:
-		res.Order, res.User = grant.Order, grant.User
+		res.Order, res.User, sale = grant.Order, grant.User, grant.Order.Sale()
 	case h.Path == pathRequired || granted:
-		return res, &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Message: "Ask for a new address and use it in time."}
+		return res, "", &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Message: "Ask for a new address and use it in time."}
 	default:
-		var err error
-		if res.Order, res.User, err = h.own(r, repl, segment); err != nil {
-			return res, err
+		if res.User, sale, err = h.own(r, repl, segment); err != nil {
+			return res, "", err
+		}
+		if res.Order, err = h.repeated(r, sale, res.User); err != nil {
+			return res, "", err
 		}
 	}
-	units, err := strconv.Atoi(repl.ReplaceAll(h.Units, ""))
-	if err != nil || units < 1 || units > flashgate.MaxUnits {
-		return res, flashgate.Invalid(op, "units", "must be a number between 1 and %d", flashgate.MaxUnits)
+	if res.Units, err = h.units(repl); err != nil {
+		return res, "", err
 	}
-	res.Units = units
-	return res, nil
+	return res, sale, nil
 }
 
-// own finds user and order id where no hidden path did.
-func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (flashgate.OrderID, flashgate.UserID, error) {
+// units is how many the request wants.
+func (h *Handler) units(repl *caddy.Replacer) (int, error) {
+	units, err := strconv.Atoi(repl.ReplaceAll(h.Units, ""))
+	if err != nil || units < 1 || units > flashgate.MaxUnits {
+		return 0, flashgate.Invalid(op, "units", "must be a number between 1 and %d", flashgate.MaxUnits)
+	}
+	return units, nil
+}
+
+// own finds user and sale where no hidden path did.
+func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (flashgate.UserID, flashgate.SaleID, error) {
 	name := repl.ReplaceAll(h.User, "")
 	if name == "" {
 		return "", "", app.Unauthenticated(r, op)
@@ -87,20 +106,33 @@ func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (fl
 	if err != nil {
 		return "", "", flashgate.Errorf(flashgate.CodeNotFound, op, "There is no such sale.")
 	}
+	return user, sale, nil
+}
+
+// repeated is the id that a client sends again, or empty.
+func (h *Handler) repeated(r *http.Request, sale flashgate.SaleID, user flashgate.UserID) (flashgate.OrderID, error) {
+	order := flashgate.OrderID(r.Header.Get("Idempotency-Key"))
+	if order == "" {
+		return "", nil
+	}
 	keys, err := h.app.Keyring()
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	sent := r.Header.Get("Idempotency-Key")
-	if sent == "" {
-		_, order := keys.Mint(flashgate.Claim{Sale: string(sale), User: string(user)}, time.Now())
-		return order, user, nil
-	}
-	order := flashgate.OrderID(sent)
 	if order.Sale() != sale || keys.VerifyOrder(order, user) != nil {
-		return "", "", flashgate.Invalid(op, "Idempotency-Key", "must be an order id that this site gave to this user for this sale; leave it out for a new order")
+		return "", flashgate.Invalid(op, "Idempotency-Key", "must be an order id that this site gave to this user for this sale; leave it out for a new order")
 	}
-	return order, user, nil
+	return order, nil
+}
+
+// mint makes a new id.
+func (h *Handler) mint(sale flashgate.SaleID, user flashgate.UserID) (flashgate.OrderID, error) {
+	keys, err := h.app.Keyring()
+	if err != nil {
+		return "", err
+	}
+	_, order := keys.Mint(flashgate.Claim{Sale: string(sale), User: string(user)}, time.Now())
+	return order, nil
 }
 
 // judge turns the gate's answer into an error; nil means accepted.

@@ -84,6 +84,8 @@ type Handler struct {
 	app   *app.App
 	gate  *gate.Gate
 	below app.Pattern // whatever is at or below the pattern
+
+	soldOut app.Counter // of soldOutFlag, looked up once: the label costs more than the count
 }
 
 // CaddyModule returns the Caddy module information.
@@ -109,6 +111,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut), soldOutFlag,
 		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
+	h.soldOut = app.DecisionCounter(op, soldOutFlag)
 	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
 		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil
@@ -156,11 +159,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	return h.refuseAs(w, r, string(flashgate.ErrorCode(err)), err)
-}
-
-func (h *Handler) refuseAs(w http.ResponseWriter, r *http.Request, result string, err error) error {
-	app.CountDecision(op, result)
+	app.CountDecision(op, string(flashgate.ErrorCode(err)))
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
 }
 

@@ -46,8 +46,12 @@ func New(err error) Document {
 // SetHeader sets the headers that belong to an error: no-store, Retry-After in
 // delta seconds rounded up (RFC 9110, section 10.2.3), and the order's Location
 // where the outcome is unknown.
-func SetHeader(h http.Header, err error) {
-	values := &[2]string{"no-store"}
+func SetHeader(h http.Header, err error) { setHeader(h, err, new([3]string)) }
+
+// setHeader keeps the values in an array, which is one allocation for all; the third
+// is the caller's.
+func setHeader(h http.Header, err error, values *[3]string) {
+	values[0] = "no-store"
 	h["Cache-Control"] = values[0:1:1]
 	e, ok := errors.AsType[*flashgate.Error](err)
 	if !ok {
@@ -76,8 +80,9 @@ func Write(w http.ResponseWriter, err error) {
 	delete(h, "Content-Encoding")
 	delete(h, "Etag")
 	delete(h, "Last-Modified")
-	SetHeader(h, err)
-	h["Content-Type"] = []string{ContentType} // which no browser sniffs (WHATWG MIME Sniffing, section 7)
+	values := &[3]string{2: ContentType}
+	setHeader(h, err, values)
+	h["Content-Type"] = values[2:3:3] // which no browser sniffs (WHATWG MIME Sniffing, section 7)
 	w.WriteHeader(doc.Status)
 	body := bodies.Get().(*[]byte)
 	*body = append(doc.appendJSON((*body)[:0]), '\n')
