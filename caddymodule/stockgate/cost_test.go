@@ -73,7 +73,8 @@ func TestSoldOutAllocations(t *testing.T) {
 	watcher := g.Store(t).(flashgate.FreedWatcher)
 	news := testing.AllocsPerRun(200, func() { watcher.Freed(r.Context(), "7") })
 	t.Logf("%.0f allocations, %.0f of them SQLite's; respond %.0f", ours, news, bare)
-	if ours > bare+news {
+	const others = 2 // what else goes on in the process is counted along
+	if ours > bare+news+others {
 		t.Errorf("%.0f allocations; respond with the same answer has %.0f, and SQLite %.0f", ours, bare, news)
 	}
 }
