@@ -176,7 +176,10 @@ func TestReloadInTheMiddleOfASale(t *testing.T) {
 	if !strings.Contains(fmt.Sprint(d.config(t)), "11000000000") && !strings.Contains(fmt.Sprint(d.config(t)), "1.1e+10") {
 		t.Error("the reload did not take effect")
 	}
-	if a, err := limited.Do(t.Context(), "POST", "/api/sales/1/path", map[string]string{"captcha": "0"}); err != nil || a.Code != flashgate.CodeRateLimited {
+	again := func() (contract.Answer, error) {
+		return limited.Do(t.Context(), "POST", "/api/sales/1/path", map[string]string{"captcha": "0"})
+	}
+	if a, err := answered(&cut, again); err != nil || a.Code != flashgate.CodeRateLimited {
 		t.Errorf("the reload reset a limit: %s, %v", a, err)
 	}
 
@@ -191,7 +194,8 @@ func TestReloadInTheMiddleOfASale(t *testing.T) {
 		if status, body := d.load(t, withServer(t, d.config(t), server)); status == 200 {
 			t.Errorf("%s: a configuration that cannot work was accepted: %s", name, body)
 		}
-		if a, err := limited.Do(t.Context(), "GET", "/readyz", nil); err != nil || a.Status != 200 {
+		ready := func() (contract.Answer, error) { return limited.Do(t.Context(), "GET", "/readyz", nil) }
+		if a, err := answered(&cut, ready); err != nil || a.Status != 200 {
 			t.Errorf("after a failed reload (%s): %s, %v", name, a, err)
 		}
 	}
