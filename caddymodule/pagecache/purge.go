@@ -53,10 +53,12 @@ func (h *Handler) purge(w http.ResponseWriter, r *http.Request) error {
 			return h.refuse(w, http.StatusBadRequest, notAPurge, err)
 		}
 	}
+	var failed error // of one: all hold on this gateway
 	for _, p := range purges {
-		if err := h.store.Purge(r.Context(), p); err != nil {
-			return h.refuse(w, http.StatusServiceUnavailable, notPurged, err)
-		}
+		failed = errors.Join(failed, h.store.Purge(r.Context(), p))
+	}
+	if failed != nil {
+		return h.refuse(w, http.StatusServiceUnavailable, notPurged, failed)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)

@@ -70,6 +70,31 @@ func TestPagesOutliveTheProcess(t *testing.T) {
 	wantStatus(t, g.Client(t).Do("GET", "/a"), "flashgate; fwd=uri-miss; stored")
 }
 
+// While Redis is away each of several tags is purged on this gateway, though the answer
+// is 503.
+func TestPurgeWithoutRedis(t *testing.T) {
+	r := serverstest.OwnRedis(t, servers.RedisConfig{})
+	addr, _ := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		page("Cache-Control: max-age=600", "Cache-Tag: "+strings.TrimPrefix(r.URL.Path, "/"))(w, r)
+	})
+	g := gatewaytest.Run(t, onRedis(r, "SITE {\n\tpage_cache {\n\t\tpurge_from 127.0.0.1\n\t}\n\treverse_proxy "+addr+"\n}"))
+	c := g.Client(t)
+	for _, path := range []string{"/a", "/b", "/c"} {
+		c.Do("GET", path)
+	}
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.Do("PURGE", "/", "Cache-Tag", "a, b"); a.Status != 503 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	for path, want := range map[string]bool{"/a": false, "/b": false, "/c": true} {
+		if a := c.Do("GET", path); hit(a) != want {
+			t.Errorf("%s: %v", path, a.Header)
+		}
+	}
+}
+
 // stoppable is an origin that can be killed and started again at its address.
 type stoppable struct {
 	t       *testing.T

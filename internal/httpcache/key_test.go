@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"flashgate/internal/httpcache"
 )
@@ -184,5 +185,20 @@ func TestAnyHost(t *testing.T) {
 		if hit := strings.Contains(res.Header.Get("Cache-Status"), "hit"); hit != any {
 			t.Errorf("any host %v: hit %v", any, hit)
 		}
+	}
+}
+
+// A variant that ends soon does not take one along that lasts.
+func TestVariantsEndEachByItself(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, httpcache.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		age := map[string]string{"de": "10800", "en": "1"}[r.Header.Get("Accept-Language")]
+		fields("Vary: Accept-Language", "Cache-Control: max-age="+age)(w, r)
+	})
+	g.get("/", "Accept-Language", "de")
+	g.get("/", "Accept-Language", "en")
+	g.clock.advance(2 * time.Hour)
+	if a := g.get("/", "Accept-Language", "de"); a.cacheStatus() != "flashgate; hit; ttl=3600" {
+		t.Errorf("%q", a.cacheStatus())
 	}
 }

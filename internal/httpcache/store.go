@@ -70,20 +70,23 @@ func (c *Cache) keep(ctx context.Context, rec *recorder, e *entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	tags := tagsOf(e.header)
-	set := func(key string, data []byte, form any, tags []string) {
+	set := func(key string, data []byte, form any, tags []string, ends time.Time) {
 		p := &flashgate.Page{Key: key, URL: f.primary, Tags: tags, Seen: rec.seen, Asked: rec.asked, Ends: ends, Data: data}
 		p.SetForm(form)
 		c.cfg.Store.Set(ctx, p)
 	}
 	key := f.primary
 	if len(rec.vary) > 0 || f.extra != "" {
-		v := c.variantsOf(ctx, f.primary, rec.vary)
-		set(f.primary, v.encode(), v, nil)
+		v, last := c.variantsOf(ctx, f.primary, rec.vary)
+		if last.Before(ends) {
+			last = ends
+		}
+		set(f.primary, v.encode(), v, nil, last)
 		key = v.key(f.primary, f.extra, rec.request)
 	}
 	data := e.encode()
 	e.body = data[len(data)-len(e.body) : len(data) : len(data)] // once in memory, not twice
-	set(key, data, e, tags)
+	set(key, data, e, tags, ends)
 	if f.isDoomed() {
 		// It was invalidated while it was written: whoever came first, it goes.
 		c.forget(ctx, f.primary)
@@ -92,17 +95,17 @@ func (c *Cache) keep(ctx context.Context, rec *recorder, e *entry) {
 
 // variantsOf returns the record of a URI's variants. Names that a stored page varies by
 // stay, so that answers which do not all name the same fields do not push each other
-// out.
-func (c *Cache) variantsOf(ctx context.Context, primary string, names []string) *variants {
+// out; so does the end of the record, as a variant that lasts longer is found by it.
+func (c *Cache) variantsOf(ctx context.Context, primary string, names []string) (v *variants, ends time.Time) {
 	if page, _ := c.cfg.Store.Get(ctx, primary); page != nil {
 		if v, ok := formOf(page).(*variants); ok {
 			if subset(names, v.names) {
-				return v
+				return v, page.Ends
 			}
 			names = union(names, v.names)
 		}
 	}
-	return &variants{generation: rand.Uint64(), names: names}
+	return &variants{generation: rand.Uint64(), names: names}, time.Time{}
 }
 
 // Bounds of what an answer may be tagged with; more is left out.

@@ -20,9 +20,6 @@ const (
 	MaxPrefixes = maxPrefixes
 )
 
-// Meets reports whether a purge is about a page.
-func Meets(purge flashgate.Purge, p *flashgate.Page) bool { return meets(purge, p) }
-
 // Seal and Unseal are the form of pages in what is shared.
 func Seal(p *flashgate.Page, log string, seen uint64) []byte { return seal(p, log, seen) }
 

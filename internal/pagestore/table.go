@@ -135,21 +135,3 @@ func (t *table) judge(p *flashgate.Page) (dead, soft bool) {
 	}
 	return false, soft
 }
-
-// meets reports whether a purge is about a page.
-func meets(purge flashgate.Purge, p *flashgate.Page) bool {
-	switch purge.Kind {
-	case flashgate.PurgeURL:
-		return purge.Value == p.URL
-	case flashgate.PurgePrefix:
-		return strings.HasPrefix(p.URL, purge.Value)
-	case flashgate.PurgeTag:
-		for _, tag := range p.Tags {
-			if tag == purge.Value {
-				return true
-			}
-		}
-		return false
-	}
-	return true
-}
