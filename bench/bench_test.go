@@ -25,22 +25,23 @@ func TestParseLoad(t *testing.T) {
 func TestLoadCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name string
-		load load
-		row  row
-		ok   bool
+		name    string
+		load    load
+		refused bool
+		leaks   int64
+		ok      bool
 	}{
-		{"allowed", load{Requests: 9, Microseconds: 1, Bytes: 900}, row{}, true},
-		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9, Bytes: 900}, row{refused: true}, true},
-		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1, Bytes: 900}, row{}, false},
-		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, row{refused: true}, false},
-		{"one leaks", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, row{refused: true, leaks: 1}, true},
-		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, row{}, false},
-		{"a short one", load{Requests: 9, Microseconds: 1, Bytes: 17}, row{}, false},
-		{"a long one", load{Requests: 9, Microseconds: 1, Bytes: 90_000}, row{}, false},
-		{"nothing", load{}, row{}, false},
+		{"allowed", load{Requests: 9, Microseconds: 1, Bytes: 900}, false, 0, true},
+		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9, Bytes: 900}, true, 0, true},
+		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1, Bytes: 900}, false, 0, false},
+		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 0, false},
+		{"one leaks", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 1, true},
+		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, false, 0, false},
+		{"a short one", load{Requests: 9, Microseconds: 1, Bytes: 17}, false, 0, false},
+		{"a long one", load{Requests: 9, Microseconds: 1, Bytes: 90_000}, false, 0, false},
+		{"nothing", load{}, false, 0, false},
 	} {
-		if err := c.load.check(c.row, 2); (err == nil) != c.ok {
+		if err := c.load.check(c.refused, c.leaks, 2); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -162,7 +163,7 @@ func TestCaddyfile(t *testing.T) {
 	for _, g := range allGroups() {
 		plain := g.rows[0].caddyfile(80)
 		for _, r := range g.rows {
-			if r.server != caddyServer {
+			if r.server != caddyServer || r.stock != noStock {
 				continue
 			}
 			got := r.caddyfile(80)
@@ -244,8 +245,8 @@ func TestWrongRow(t *testing.T) {
 		row  row
 		want string
 	}{
-		{row{name: "allows", server: caddyServer, site: "access_limit 1000000 1h by all", refused: true}, "must be 429, it is 200"},
-		{row{name: "refuses", server: caddyServer, site: deny}, `must be 200 and "ok", it is 429`},
+		{row{name: "allows", server: caddyServer, site: "access_limit 1000000 1h by all", status: 429}, "must be 429, it is 200"},
+		{row{name: "refuses", server: caddyServer, site: deny}, `must be 200, it is 429`},
 		{row{name: "another body", server: nginxServer, site: "return 200 \"no\";"}, `must be 200 and "ok"`},
 		{row{name: "no server", server: caddyServer, site: "no_such_directive"}, "ended at its start"},
 	} {

@@ -27,7 +27,8 @@ type settings struct {
 	Keys        int     `json:"keys"`
 	Only        string  `json:"only,omitempty"`
 
-	profiles string // folder for CPU profiles; empty: none
+	profiles    string // folder for CPU profiles; empty: none
+	allProfiles bool   // those of allocations, mutexes and blocking too
 }
 
 func main() {
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string) (err error) {
 	slice := flags.Duration("slice", 0, "how long each row is measured in each round; default 3s")
 	flags.StringVar(&s.Only, "only", "", "measure only rows whose `group/name` contains this, and what they are compared with")
 	flags.StringVar(&s.profiles, "profiles", "", "write a CPU profile of each Caddy into this `folder`; slows them all down")
+	flags.BoolVar(&s.allProfiles, "all-profiles", false, "with -profiles: those of allocations, mutexes and blocking, too")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +11,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"flashgate"
 )
 
 // bench holds what runs.
 type bench struct {
+	services
 	settings settings
 	dir      string // temporary
 	caddy    string // programs
+	worker   string
 	nginx    string
 	wrk      string
 	varnish  string
@@ -24,6 +29,10 @@ type bench struct {
 	scripts  map[traffic]string
 	servers  map[string]*server // by group/name
 	started  []*server
+
+	key    string // flashgate's signing key, of all rows
+	keys   *flashgate.Keyring
+	buyers []buyer
 }
 
 // newBench builds Caddy and finds the other programs.
@@ -49,17 +58,24 @@ func newBench(ctx context.Context, s settings, groups []group) (b *bench, err er
 			return nil, err
 		}
 	}
-	// The tags are xcaddy's: without them Caddy links drivers of databases.
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", b.caddy, "./caddy")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build ./caddy (run the bench in its own folder: go -C bench run .): %w:\n%s", err, out)
+	b.worker = filepath.Join(filepath.Dir(b.caddy), "flashgate-bench-orderworker")
+	if err := b.build(ctx, groups); err != nil {
+		return nil, err
 	}
+	b.key = flashgate.NewKey()
+	if b.keys, err = flashgate.ParseKeyring(b.key); err != nil {
+		return nil, err
+	}
+	b.buyers = newBuyers(buyers)
 	if b.dir, err = os.MkdirTemp("", "flashgate-bench-"); err != nil {
 		return nil, err
 	}
+	if err := b.startServices(groups); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
 	for i, t := range []traffic{{}, {keys: true}, {tag: true}} {
 		b.scripts[t] = filepath.Join(b.dir, fmt.Sprintf("load-%d.lua", i))
-		if err := s.writeScript(b.scripts[t], t); err != nil {
+		if err := s.writeScript(b.scripts[t], t, "", 0); err != nil {
 			return nil, errors.Join(err, b.close())
 		}
 	}
@@ -69,6 +85,21 @@ func newBench(ctx context.Context, s settings, groups []group) (b *bench, err er
 		}
 	}
 	return b, nil
+}
+
+// build builds the servers. The tags are xcaddy's: without them Caddy links drivers of
+// databases.
+func (b *bench) build(ctx context.Context, groups []group) error {
+	commands := [][]string{{"build", "-tags", "nobadger,nomysql,nopgx", "-o", b.caddy, "./caddy"}}
+	if anyRow(groups, row.places) {
+		commands = append(commands, []string{"build", "-C", "..", "-o", b.worker, "./orderworker"})
+	}
+	for _, args := range commands {
+		if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s (run the bench in its own folder: go -C bench run .): %w:\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	return nil
 }
 
 // lookUp finds programs also where the PATH of an ordinary user does not look, or says
@@ -101,35 +132,82 @@ func (b *bench) close() error {
 	for _, s := range slices.Backward(b.started) {
 		errs = append(errs, s.close())
 	}
-	return errors.Join(append(errs, b.origin.close(), os.RemoveAll(b.dir))...)
+	return errors.Join(append(errs, b.services.close(), b.origin.close(), os.RemoveAll(b.dir))...)
 }
 
 // start starts the servers of all rows and warms them up: keys are known, limits that
 // refuse are used up, and every row has shown that it does what it says.
 func (b *bench) start(ctx context.Context, groups []group) error {
 	for _, g := range groups {
+		orders, script, err := b.newOrders(g, "warm", time.Second, 0)
+		if err != nil {
+			return err
+		}
 		for _, r := range g.rows {
 			id := g.name + "/" + r.name
-			dir := strings.NewReplacer("/", "-", " ", "-", ",", "").Replace(id)
+			if r.halfOf != "" {
+				twin := *b.servers[g.name+"/"+r.halfOf]
+				twin.row = r
+				twin.row.redis, twin.row.queue, twin.row.quiet = true, true, true
+				b.servers[id] = &twin
+				continue
+			}
+			dir := strings.NewReplacer("/", "-", " ", "-", ",", "", "+", "and").Replace(id)
 			s, err := b.startServer(ctx, g, r, filepath.Join(b.dir, dir))
 			b.started = append(b.started, s)
 			if err != nil {
-				return err
-			}
-			b.servers[id] = s
-			if _, err := b.runLoad(ctx, s.url, b.scripts[g.traffic], time.Second); err != nil {
 				return fmt.Errorf("%s: %w", id, err)
 			}
-			if err := s.check(ctx); err != nil {
+			b.servers[id] = s
+			if err := b.warm(ctx, s, orders, script); err != nil {
 				return fmt.Errorf("%s: %w\n%s", id, err, s.tail())
-			}
-			if err := s.forget(); err != nil {
-				return err
 			}
 			fmt.Fprintf(os.Stderr, "ready: %s\n", id)
 		}
 	}
 	return nil
+}
+
+// warm shows that a row does what it says, after a second of load.
+func (b *bench) warm(ctx context.Context, s *server, orders *orders, script string) error {
+	if err := s.prepare(ctx, orders); err != nil {
+		return err
+	}
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if _, err := b.runLoad(ctx, s.url, script, b.connections(s.group), time.Second); err != nil {
+		return err
+	}
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	_, err := s.drain(ctx)
+	return errors.Join(err, s.forget())
+}
+
+// connections of a group.
+func (b *bench) connections(g group) int { return cmp.Or(g.connections, b.settings.Connections) }
+
+// each is how long a sample of a group takes.
+func (b *bench) each(g group) time.Duration {
+	return b.settings.each() * time.Duration(max(1, g.longer))
+}
+
+// newOrders mints what a group is driven by for so long, with pauses of a connection between
+// two requests, and writes wrk's script for it.
+// Groups that do not sell have a script already.
+func (b *bench) newOrders(g group, sale flashgate.SaleID, d, pause time.Duration) (*orders, string, error) {
+	if !g.orders {
+		return nil, b.scripts[g.traffic], nil
+	}
+	o := b.mintOrders(sale, int(d.Seconds()*perSecondAtMost))
+	list := filepath.Join(b.dir, "orders-"+string(sale))
+	script := list + ".lua"
+	if err := o.write(list); err != nil {
+		return nil, "", err
+	}
+	return o, script, b.settings.writeScript(script, g.traffic, list, pause)
 }
 
 // measure runs the rounds. In each round every row of every group is measured once, the
@@ -142,18 +220,20 @@ func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, err
 	}
 	for round := range b.settings.Rounds {
 		for i, g := range groups {
-			order := make([]int, len(g.rows))
-			for k := range order {
-				order[k] = k
+			orders, script, err := b.newOrders(g, flashgate.SaleID(fmt.Sprintf("r%d", round+1)), b.each(g), 0)
+			if err != nil {
+				return nil, err
 			}
-			if round%2 == 1 {
-				slices.Reverse(order)
-			}
-			for _, k := range order {
+			for _, k := range turns(len(g.rows), round) {
 				id := g.name + "/" + g.rows[k].name
-				sample, err := b.sample(ctx, b.servers[id])
+				s := b.servers[id]
+				var own *samplePlan
+				if own, err = b.plan(s, &results[i], orders, script); err != nil {
+					return nil, err
+				}
+				sample, err := b.sample(ctx, s, own)
 				if err != nil {
-					return nil, fmt.Errorf("%s, round %d: %w\n%s", id, round+1, err, b.servers[id].tail())
+					return nil, fmt.Errorf("%s, round %d: %w\n%s", id, round+1, err, s.tail())
 				}
 				sample.Round = round + 1
 				results[i].Rows[k].Samples = append(results[i].Rows[k].Samples, sample)
@@ -167,63 +247,14 @@ func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, err
 	return results, nil
 }
 
-// sample measures one row once, and fails when the answers are not those of the row.
-func (b *bench) sample(ctx context.Context, s *server) (sample, error) {
-	if err := s.check(ctx); err != nil {
-		return sample{}, err
+// turns is the order of the rows in a round.
+func turns(rows, round int) []int {
+	order := make([]int, rows)
+	for k := range order {
+		order[k] = k
 	}
-	before, err := s.usage(ctx)
-	if err != nil {
-		return sample{}, err
+	if round%2 == 1 {
+		slices.Reverse(order)
 	}
-	l, err := b.runLoad(ctx, s.url, b.scripts[s.group.traffic], b.settings.each())
-	if err != nil {
-		return sample{}, err
-	}
-	after, err := s.usage(ctx)
-	if err != nil {
-		return sample{}, err
-	}
-	commands := after.commands - before.commands - 1 // INFO itself
-	switch err := errors.Join(l.check(s.row, s.size()), s.check(ctx)); {
-	case err != nil:
-		return sample{}, err
-	case s.row.redis && commands < 1:
-		return sample{}, errors.New("row with Redis: it was not asked")
-	}
-	if err := s.forget(); err != nil {
-		return sample{}, err
-	}
-	n := float64(l.Requests)
-	m := sample{
-		Requests: l.Requests, Seconds: float64(l.Microseconds) / 1e6, PerSecond: n / float64(l.Microseconds) * 1e6,
-		P50: l.P50, P99: l.P99,
-		ServerCPU: (after.server - before.server).Seconds() * 1e6 / n, LoadCPU: l.cpu.Seconds() * 1e6 / n,
-	}
-	if s.row.redis {
-		m.RedisCPU = (after.redis - before.redis).Seconds() * 1e6 / n
-		m.RedisCommands = float64(commands) / n
-	}
-	return m, nil
-}
-
-// usage is what the processes of a server have used so far.
-type usage struct {
-	server, redis time.Duration
-	commands      int64
-}
-
-func (s *server) usage(ctx context.Context) (u usage, err error) {
-	if u.server, err = cpuTime(s.cmd.Process.Pid); err != nil || s.redis == nil {
-		return u, err
-	}
-	for _, p := range s.redis.Processes() {
-		used, err := cpuTime(p.PID)
-		if err != nil {
-			return u, err
-		}
-		u.redis += used
-	}
-	u.commands, err = s.redisCommands(ctx)
-	return u, err
+	return order
 }

@@ -33,7 +33,7 @@ type groupResult struct {
 type rowResult struct {
 	Name     string `json:"name"`
 	Server   string `json:"server"`
-	Refused  bool   `json:"refused"`
+	Status   int    `json:"status"` // of every answer
 	Baseline string `json:"baseline,omitempty"`
 
 	PerSecond     spread   `json:"per_second"`
@@ -42,6 +42,9 @@ type rowResult struct {
 	CPURatio      spread   `json:"cpu_ratio"`                // of the server's CPU per request to the first row's
 	ServerCPU     float64  `json:"server_cpu_us"`            // medians, per request
 	RedisCPU      float64  `json:"redis_cpu_us"`
+	QueueCPU      float64  `json:"queue_cpu_us"`
+	DatabaseCPU   float64  `json:"database_cpu_us"`
+	WorkerCPU     float64  `json:"worker_cpu_us"`
 	LoadCPU       float64  `json:"load_cpu_us"`
 	RedisCommands float64  `json:"redis_commands"`
 	P50           float64  `json:"p50_us"`
@@ -59,8 +62,12 @@ type sample struct {
 	P99           int64   `json:"p99_us"`
 	ServerCPU     float64 `json:"server_cpu_us"` // per request, user and system
 	RedisCPU      float64 `json:"redis_cpu_us"`
+	QueueCPU      float64 `json:"queue_cpu_us"`
+	DatabaseCPU   float64 `json:"database_cpu_us"`
+	WorkerCPU     float64 `json:"worker_cpu_us"`
 	LoadCPU       float64 `json:"load_cpu_us"`
-	RedisCommands float64 `json:"redis_commands"` // per request, those in scripts counted too
+	Drain         float64 `json:"drain_s,omitempty"` // after the last answer, until the last order is in the database
+	RedisCommands float64 `json:"redis_commands"`    // per request, those in scripts counted too
 }
 
 // spread is the median of all rounds, the least and the most.
@@ -82,7 +89,7 @@ func spreadOf(values []float64) spread {
 func newGroupResult(g group) groupResult {
 	r := groupResult{Name: g.name, Title: g.title}
 	for _, row := range g.rows {
-		r.Rows = append(r.Rows, rowResult{Name: row.name, Server: row.server, Refused: row.refused, Baseline: row.baseline})
+		r.Rows = append(r.Rows, rowResult{Name: row.name, Server: row.server, Status: row.statusIn(g), Baseline: row.baseline})
 	}
 	return r
 }
@@ -135,6 +142,9 @@ func (g *groupResult) sum() {
 		}
 		r.ServerCPU = median(serverCPU)
 		r.RedisCPU = median(func(s sample) float64 { return s.RedisCPU })
+		r.QueueCPU = median(func(s sample) float64 { return s.QueueCPU })
+		r.DatabaseCPU = median(func(s sample) float64 { return s.DatabaseCPU })
+		r.WorkerCPU = median(func(s sample) float64 { return s.WorkerCPU })
 		r.LoadCPU = median(func(s sample) float64 { return s.LoadCPU })
 		r.RedisCommands = median(func(s sample) float64 { return s.RedisCommands })
 		r.P50 = median(func(s sample) float64 { return float64(s.P50) })

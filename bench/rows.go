@@ -14,8 +14,11 @@ type group struct {
 	name  string
 	title string
 	traffic
-	answer []byte // what an answer of 200 must be; default: ok
-	rows   []row
+	connections int    // default: settings.Connections
+	longer      int    // so many times settings.Seconds; default 1
+	answer      []byte // what an answer of 200 must be; default: ok
+	contains    string // what every answer must have in it, instead
+	rows        []row
 }
 
 // A row is one server with one configuration.
@@ -25,16 +28,27 @@ type row struct {
 	site     string // lines of the Caddyfile's site, or of nginx's location
 	global   string // lines of the global options, or of nginx's http block
 	last     string // what answers, on Caddy and nginx; default: ok
-	refused  bool   // what every answer must be: 429, or else 200 with the body "ok"
+	status   int    // of every answer; default 200, or 304 where the requests have the tag
 	leaks    int64  // so many answers of a sample may be 200 although the row refuses
 	redis    bool   // it needs a Redis, and must use it
+	quiet    bool   // it need not use it
 	baseline string // what it is compared with, beside the first row; a row of the group
+
+	// Of rows that sell.
+	stock    stockKind
+	phase    salePhase
+	sessions bool   // the buyers have sessions
+	queue    bool   // it needs a RabbitMQ
+	noQueue  bool   // what is published is thrown away
+	halfOf   string // it is that row's server, with half of the requests per second that it can do
 }
 
 // traffic is what is the same in all requests of a group, or differs.
 type traffic struct {
 	keys bool // every request has one of many keys in the header X-Key, in turns
 	tag  bool // every request has the page's entity tag: the answer is 304
+
+	orders bool // every request buys, at an address of its own
 }
 
 const (
@@ -88,12 +102,12 @@ func allGroups() []group {
 	return append([]group{
 		{name: "denied", title: "one key, denied", rows: []row{
 			{name: bare, server: caddyServer},
-			{name: limit, server: caddyServer, site: deny, refused: true},
-			{name: quiet, server: caddyServer, site: denyQuiet, refused: true},
-			{name: other, server: caddyServer, site: denyOther, refused: true},
-			{name: otherQuiet, server: caddyServer, site: denyOther, global: onlyErrors, refused: true},
+			{name: limit, server: caddyServer, site: deny, status: 429},
+			{name: quiet, server: caddyServer, site: denyQuiet, status: 429},
+			{name: other, server: caddyServer, site: denyOther, status: 429},
+			{name: otherQuiet, server: caddyServer, site: denyOther, global: onlyErrors, status: 429},
 			{name: nginxBare, server: nginxServer},
-			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, refused: true, leaks: 2, baseline: nginxBare},
+			{name: nginxLimit, server: nginxServer, site: denyNginx, global: zoneOne, status: 429, leaks: 2, baseline: nginxBare},
 		}},
 		{name: "keys", title: "10,000 keys, allowed", traffic: traffic{keys: true}, rows: []row{
 			{name: bare, server: caddyServer},
@@ -110,7 +124,19 @@ func allGroups() []group {
 			{name: withRedis, server: caddyServer, site: allowOne, global: onRedis, redis: true, baseline: inMemory},
 			{name: withLease, server: caddyServer, site: allowOneLease, global: onRedis, redis: true, baseline: inMemory},
 		}},
-	}, pageGroups()...)
+	}, append(pageGroups(), gateGroups()...)...)
+}
+
+// statusIn is what the row's answers must have, in its group.
+func (r row) statusIn(g group) int {
+	switch {
+	case r.status != 0:
+		return r.status
+	case g.tag:
+		return 304
+	default:
+		return 200
+	}
 }
 
 // selectRows keeps the rows whose group/name contains only, with the rows that these
@@ -120,7 +146,7 @@ func selectRows(all []group, only string) (selected []group) {
 		var wanted []string
 		for i, r := range g.rows {
 			if strings.Contains(g.name+"/"+r.name, only) {
-				wanted = append(wanted, g.rows[0].name, g.rows[i].name, r.baseline)
+				wanted = append(wanted, g.rows[0].name, g.rows[i].name, r.baseline, r.halfOf)
 			}
 		}
 		g.rows = slices.DeleteFunc(slices.Clone(g.rows), func(r row) bool { return !slices.Contains(wanted, r.name) })
@@ -167,7 +193,11 @@ func (r row) nginxConf(port int) string {
 	if os.Geteuid() == 0 { // the folder is nobody else's
 		user = "user root;\n"
 	}
-	return user + "daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log error.log error;\n" +
+	modules := ""
+	if strings.Contains(r.last, "_by_lua_") {
+		modules = nginxModules
+	}
+	return user + modules + "daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log error.log error;\n" +
 		block("events ", "worker_connections 1024;") + block("http ", http)
 }
 

@@ -6,102 +6,136 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
+	"flashgate/bench/naive"
 	"flashgate/internal/servers"
 )
 
 // startTimeout is how long a server may take to its first answer.
 const startTimeout = 60 * time.Second
 
-// A server is one Caddy or nginx, with a Redis of its own where the row needs one.
+// A server is one Caddy, nginx or Varnish, with a Redis of its own, a worker and a part of
+// the shared services where the row needs them.
 type server struct {
-	group group
-	row   row
-	url   string
-	cmd   *exec.Cmd
-	log   string
-	done  chan struct{} // closed when it has ended
-	redis *servers.Redis
+	*process
+	group  group
+	row    row
+	url    string
+	redis  *servers.Redis
+	worker *process
+	stock  stock // nil for a row that sells nothing
+	orders *orders
+	dsn    string // of the row's database
+	shared services
 }
 
 // startServer writes the row's configuration into dir, starts the server, and returns
 // when it answers. The caller closes it, also one that is returned with an error.
 func (b *bench) startServer(ctx context.Context, g group, r row, dir string) (*server, error) {
-	s := &server{group: g, row: r, log: filepath.Join(dir, "log")}
+	s := &server{process: &process{name: r.name, log: filepath.Join(dir, "log")}, group: g, row: r, shared: b.services}
 	port, err := servers.FreePort()
 	if err != nil {
 		return s, err
 	}
-	s.url = "http://127.0.0.1:" + strconv.Itoa(port) + "/"
+	s.url = "http://127.0.0.1:" + strconv.Itoa(port)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return s, err
 	}
-	env := append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	env := []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "FLASHGATE_KEYS=" + b.key}
 	if r.redis {
 		if s.redis, err = servers.StartRedis(servers.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
 			return s, err
 		}
 		env = append(env, "REDIS_URL="+s.redis.URL())
 	}
+	parts, err := b.share(ctx, s, g.name+"-"+r.name)
+	if err != nil {
+		return s, err
+	}
+	env = append(env, parts...)
+	if s.cmd, err = b.command(ctx, s, port, dir, env); err != nil {
+		return s, err
+	}
+	if r.stock != noStock {
+		if s.stock, err = s.newStock(dir); err != nil {
+			return s, err
+		}
+		if r.sessions {
+			if err := s.stock.login(ctx, b.buyers); err != nil {
+				return s, fmt.Errorf("writing the sessions: %w", err)
+			}
+		}
+	}
+	if err := b.startWorker(s, dir, env); err != nil {
+		return s, err
+	}
+	return s, s.run()
+}
+
+// command writes the row's configuration and says how the server is started on it.
+func (b *bench) command(ctx context.Context, s *server, port int, dir string, env []string) (*exec.Cmd, error) {
 	config := filepath.Join(dir, "config")
 	var text string
-	switch r.server {
+	var cmd *exec.Cmd
+	switch s.row.server {
 	case nginxServer:
-		text = r.nginxConf(port)
-		s.cmd = exec.Command(b.nginx, "-p", dir, "-c", config)
+		text = s.row.nginxConf(port)
+		cmd = exec.Command(b.nginx, "-p", dir, "-c", config)
 	case varnishServer:
 		// Without its jail it is one user's processes, as the others are.
-		s.cmd = exec.Command(b.varnish, "-F", "-j", "none", "-n", dir, "-a", "127.0.0.1:"+strconv.Itoa(port), "-b", b.origin.address(), "-s", "malloc,256m")
+		cmd = exec.Command(b.varnish, "-F", "-j", "none", "-n", dir, "-a", "127.0.0.1:"+strconv.Itoa(port), "-b", b.origin.address(), "-s", "malloc,256m")
 	default:
-		text = r.caddyfile(port)
-		s.cmd = exec.Command(b.caddy, "run", "--config", config, "--adapter", "caddyfile")
+		text = s.row.caddyfile(port)
+		cmd = exec.Command(b.caddy, "run", "--config", config, "--adapter", "caddyfile")
 		if b.settings.profiles != "" {
-			env = append(env, "BENCH_CPU_PROFILE="+filepath.Join(b.settings.profiles, filepath.Base(dir)+".pprof"))
+			prefix := filepath.Join(b.settings.profiles, filepath.Base(dir))
+			env = append(env, "BENCH_CPU_PROFILE="+prefix+".pprof")
+			if b.settings.allProfiles {
+				env = append(env, "BENCH_PROFILES="+prefix)
+			}
 		}
+	}
+	if s.redis != nil {
+		text = strings.NewReplacer("REDIS,", strconv.Itoa(s.redis.Port())+",", "DIGEST", naive.Reserve.Hash()).Replace(text)
 	}
 	if b.origin != nil {
 		text = strings.NewReplacer("ORIGIN", b.origin.address(), "ROOT", b.origin.folder, "PAGE", string(page)).Replace(text)
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return s, err
+		return nil, err
 	}
-	s.cmd.Dir, s.cmd.Env, s.cmd.SysProcAttr = dir, env, attributes()
-	if err := s.run(); err != nil {
-		return s, err
+	if s.row.noQueue {
+		if err := b.withoutQueue(ctx, config, dir); err != nil {
+			return nil, err
+		}
+		cmd = exec.Command(b.caddy, "run", "--config", config)
 	}
-	return s, s.ready(ctx)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	return cmd, nil
 }
 
-// run starts the process. The kernel ends it with the thread that started it, so a
-// goroutine keeps that thread.
-func (s *server) run() error {
-	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// withoutQueue turns a Caddyfile into JSON whose queue is the bench's own: no Caddyfile can
+// say that.
+func (b *bench) withoutQueue(ctx context.Context, config, dir string) error {
+	adapt := exec.CommandContext(ctx, b.caddy, "adapt", "--config", config, "--adapter", "caddyfile")
+	adapt.Dir = dir
+	out, err := adapt.Output()
 	if err != nil {
-		return err
+		return fmt.Errorf("caddy adapt: %w", err)
 	}
-	defer log.Close()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	started := make(chan error)
-	s.done = make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(s.done)
-		err := s.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = s.cmd.Wait() // how a server ends after its last request is no figure
-		}
-	}()
-	return <-started
+	const queue = `"queue":{"backend":"rabbitmq","url":"{env.AMQP_URL}"}`
+	if !bytes.Contains(out, []byte(queue)) {
+		return fmt.Errorf("the configuration has no queue as expected:\n%s", out)
+	}
+	return os.WriteFile(config, bytes.Replace(out, []byte(queue), []byte(`"queue":{"backend":"bench_none"}`), 1), 0o600)
 }
 
 // ready waits for an answer; the first few of a limit that refuses are still allowed.
@@ -111,53 +145,60 @@ func (s *server) ready(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		status, _, err := s.get(ctx)
-		if err == nil && (status == s.status() || status == http.StatusOK) {
-			return nil
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(s.url, "http://"))
+		if err == nil {
+			return conn.Close()
 		}
 		select {
 		case <-ticker.C:
 		case <-s.done:
 			return fmt.Errorf("%s ended at its start:\n%s", s.row.name, s.tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer (status %d, %w):\n%s", s.row.name, status, errors.Join(err, ctx.Err()), s.tail())
+			return fmt.Errorf("%s does not listen (%w):\n%s", s.row.name, errors.Join(err, ctx.Err()), s.tail())
 		}
 	}
 }
 
 // status is what answers must have.
-func (s *server) status() int {
-	switch {
-	case s.row.refused:
-		return http.StatusTooManyRequests
-	case s.group.tag:
-		return http.StatusNotModified
-	default:
-		return http.StatusOK
-	}
-}
+func (s *server) status() int { return s.row.statusIn(s.group) }
 
-// body is what answers must be. Refusals are the servers' own.
+// refused reports whether wrk must count all answers as errors.
+func (s *server) refused() bool { return s.status() >= 400 }
+
+// body is what answers must be; nil where it is not one for all. Refusals are the
+// servers' own.
 func (s *server) body() []byte {
 	switch {
 	case s.group.answer != nil:
 		return s.group.answer
-	case s.group.tag:
+	case s.group.tag, s.refused(), s.group.contains != "":
 		return nil
 	default:
 		return []byte("ok")
 	}
 }
 
-func (s *server) size() int { return len(s.body()) }
+// size is the least that an answer's body has.
+func (s *server) size() int { return max(len(s.body()), len(s.group.contains)) }
 
-// get sends one request, with a key that no other has.
+// get sends one request, with a key that no other has, or the next of the orders.
 func (s *server) get(ctx context.Context) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	method, path, who := http.MethodGet, "/", -1
+	if s.group.traffic.orders {
+		if who, err = s.orders.probe(); err != nil {
+			return 0, nil, err
+		}
+		method, path = http.MethodPost, s.orders.path(who)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Header.Set("X-Key", "probe")
+	if who >= 0 {
+		req.Header.Set("X-User", string(s.orders.list[who].buyer.user))
+		req.Header.Set("Cookie", "session="+s.orders.list[who].buyer.cookie)
+	}
 	if s.group.tag {
 		req.Header.Set("If-None-Match", pageTag)
 	}
@@ -178,13 +219,14 @@ func (s *server) check(ctx context.Context) error {
 			status, body, err = s.get(ctx)
 		}
 	}
+	want := s.body()
 	switch {
 	case err != nil:
 		return err
-	case s.row.refused && status != http.StatusTooManyRequests:
-		return fmt.Errorf("the answer must be 429, it is %d", status)
-	case !s.row.refused && (status != s.status() || !bytes.Equal(body, s.body())):
-		return fmt.Errorf("the answer must be %d and %.100q, it is %d and %.100q", s.status(), s.body(), status, body)
+	case status != s.status():
+		return fmt.Errorf("the answer must be %d, it is %d: %.200q", s.status(), status, body)
+	case want != nil && !bytes.Equal(body, want), !bytes.Contains(body, []byte(s.group.contains)):
+		return fmt.Errorf("the answer must be %d and %.100q, it is %d and %.100q", s.status(), string(want)+s.group.contains, status, body)
 	}
 	return nil
 }
@@ -210,35 +252,14 @@ func (s *server) redisCommands(ctx context.Context) (int64, error) {
 	return 0, errors.New("redis: INFO without " + name[:len(name)-1])
 }
 
-// close ends the server, in good order so that a profile is complete, and its Redis.
+// close ends the server and what is its own.
 func (s *server) close() error {
-	var err error
-	if s.cmd != nil && s.cmd.Process != nil {
-		interrupt(s.cmd.Process.Pid)
-		late := time.NewTimer(10 * time.Second)
-		defer late.Stop()
-		select {
-		case <-s.done:
-		case <-late.C:
-			killGroup(s.cmd.Process.Pid)
-			<-s.done
-			err = fmt.Errorf("%s had to be killed:\n%s", s.row.name, s.tail())
-		}
+	errs := []error{s.process.close(), s.worker.close()}
+	if s.stock != nil {
+		errs = append(errs, s.stock.close())
 	}
 	if s.redis != nil {
-		err = errors.Join(err, s.redis.Close())
+		errs = append(errs, s.redis.Close())
 	}
-	return err
-}
-
-// forget empties the log, of which a server that logs each refusal writes gigabytes.
-func (s *server) forget() error { return os.Truncate(s.log, 0) }
-
-// tail is the end of the log.
-func (s *server) tail() string {
-	b, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b[max(0, len(b)-2000):])
+	return errors.Join(errs...)
 }

@@ -31,8 +31,9 @@ type load struct {
 	cpu time.Duration // of wrk itself
 }
 
-// writeScript writes wrk's script for a kind of traffic.
-func (s settings) writeScript(path string, t traffic) error {
+// writeScript writes wrk's script for a kind of traffic; orders is the file of the orders,
+// pause the time that a connection rests between two requests.
+func (s settings) writeScript(path string, t traffic, orders string, pause time.Duration) error {
 	keys, tag := 0, ""
 	if t.keys {
 		keys = s.Keys
@@ -40,15 +41,15 @@ func (s settings) writeScript(path string, t traffic) error {
 	if t.tag {
 		tag = pageTag
 	}
-	head := fmt.Sprintf("local keys, tag, THREADS = %d, '%s', %d\n", keys, tag, s.Threads)
+	head := fmt.Sprintf("local keys, tag, orders, pause, THREADS = %d, '%s', '%s', %d, %d\n", keys, tag, orders, pause.Milliseconds(), s.Threads)
 	return os.WriteFile(path, []byte(head+loadScript), 0o600)
 }
 
 // runLoad runs wrk once. wrk takes whole seconds only, so a fraction is rounded up.
-func (b *bench) runLoad(ctx context.Context, url, script string, d time.Duration) (load, error) {
+func (b *bench) runLoad(ctx context.Context, url, script string, connections int, d time.Duration) (load, error) {
 	seconds := max(1, int64((d+time.Second-1)/time.Second))
-	cmd := exec.CommandContext(ctx, b.wrk, "-t", strconv.Itoa(b.settings.Threads), "-c", strconv.Itoa(b.settings.Connections),
-		"-d", strconv.FormatInt(seconds, 10)+"s", "--timeout", "10s", "-s", script, url)
+	cmd := exec.CommandContext(ctx, b.wrk, "-t", strconv.Itoa(b.settings.Threads), "-c", strconv.Itoa(connections),
+		"-d", strconv.FormatInt(seconds, 10)+"s", "--timeout", "10s", "-s", script, url+"/")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return load{}, fmt.Errorf("wrk: %w:\n%s", err, out)
@@ -68,18 +69,19 @@ func parseLoad(out []byte) (l load, err error) {
 	return l, fmt.Errorf("wrk has not said what it did:\n%s", out)
 }
 
-// check says whether all answers were what the row stands for; size is that of a body.
-func (l load) check(r row, size int) error {
+// check says whether all answers were what the row stands for; size is the least that a
+// body has.
+func (l load) check(refused bool, leaks int64, size int) error {
 	switch {
 	case l.Requests == 0 || l.Microseconds == 0:
 		return fmt.Errorf("nothing was answered")
 	case l.Failed > 0:
 		return fmt.Errorf("%d requests had no answer", l.Failed)
-	case r.refused && l.Requests-l.Refused > r.leaks:
+	case refused && l.Requests-l.Refused > leaks:
 		return fmt.Errorf("%d of %d requests were not refused", l.Requests-l.Refused, l.Requests)
-	case !r.refused && l.Refused > 0:
+	case !refused && l.Refused > 0:
 		return fmt.Errorf("%d of %d requests were refused", l.Refused, l.Requests)
-	case !r.refused && (l.Bytes < l.Requests*int64(size) || l.Bytes > l.Requests*int64(size+maxHeader)):
+	case !refused && (l.Bytes < l.Requests*int64(size) || l.Bytes > l.Requests*int64(size+maxHeader)):
 		return fmt.Errorf("%d answers have %d bytes, which cannot be: each has %d and a header", l.Requests, l.Bytes, size)
 	}
 	return nil
