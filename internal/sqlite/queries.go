@@ -29,8 +29,10 @@ func mustLoad(names ...string) map[string]string {
 	for _, file := range names {
 		for _, part := range strings.Split(mustRead(file), "-- name: ")[1:] {
 			name, text, ok := strings.Cut(part, "\n")
-			name = strings.TrimSpace(name)
-			if _, twice := out[name]; !ok || twice || strings.TrimSpace(text) == "" {
+			// The driver keeps a statement compiled only if nothing follows its end, not even
+			// a line break; it would take it for a script, and compile it at each call.
+			name, text = strings.TrimSpace(name), strings.TrimSpace(text)
+			if _, twice := out[name]; !ok || twice || text == "" {
 				panic(fmt.Sprintf("sqlite: %s: statement %q is empty or there twice", file, name))
 			}
 			out[name] = text

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"flashgate"
 )
@@ -21,109 +20,6 @@ type gateRow struct {
 func scanGate(r scanner) (g gateRow, err error) {
 	err = r.Scan(&g.epoch, &g.free, &g.held, &g.starts, &g.ends, &g.perUser, &g.bound, &g.seq)
 	return g, err
-}
-
-// Reserve decides the batch and enqueues what it accepted in the same
-// transaction, so it never answers OutcomePublish.
-func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	const op = "sqlite.Reserve"
-	for _, r := range rs {
-		if err := r.Validate(); err != nil {
-			return nil, err
-		}
-		if r.Order.Sale() != sale {
-			return nil, flashgate.Invalid(op, "sale", "order %s is not of sale %s", r.Order, sale)
-		}
-	}
-	if len(rs) == 0 {
-		return nil, nil
-	}
-	out, err := write(ctx, s, op, func(t *txn) ([]flashgate.Reserved, error) { return t.reserve(sale, rs) })
-	if err == nil {
-		s.wake()
-	}
-	return out, err
-}
-
-func (t *txn) reserve(sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	out := make([]flashgate.Reserved, len(rs))
-	g, err := scanGate(t.row("gate", sale))
-	if errors.Is(err, sql.ErrNoRows) {
-		for i := range out {
-			out[i].Outcome = flashgate.OutcomeClosed
-		}
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	at := now()
-	var fresh []flashgate.Reservation
-	var units int64
-	for i, r := range rs {
-		out[i], err = t.reserveOne(&g, sale, r, at)
-		if err != nil {
-			return nil, err
-		}
-		out[i].Epoch, out[i].Applied = g.epoch, g.seq
-		if out[i].Outcome == outcomeFresh {
-			out[i].Outcome = flashgate.OutcomeAccepted
-			fresh = append(fresh, r)
-			units += int64(r.Units)
-		}
-	}
-	if len(fresh) == 0 {
-		return out, nil
-	}
-	if _, err := t.exec("gate_move", sale, -units, units); err != nil {
-		return nil, err
-	}
-	return out, t.enqueue(sale, g.epoch, fresh)
-}
-
-// outcomeFresh marks what this batch has taken, as opposed to a known id.
-const outcomeFresh = flashgate.Outcome(255)
-
-func (t *txn) reserveOne(g *gateRow, sale flashgate.SaleID, r flashgate.Reservation, at int64) (flashgate.Reserved, error) {
-	known, _, err := t.gateOrder(r.Order)
-	if err != nil {
-		return flashgate.Reserved{}, err
-	}
-	if known != nil {
-		if !known.Same(r) {
-			return flashgate.Reserved{Outcome: flashgate.OutcomeConflict}, nil
-		}
-		return flashgate.Reserved{Outcome: flashgate.OutcomeAccepted}, nil
-	}
-	switch {
-	case at >= g.ends:
-		return flashgate.Reserved{Outcome: flashgate.OutcomeEnded}, nil
-	case at < g.starts:
-		return flashgate.Reserved{Outcome: flashgate.OutcomeNotStarted, OpensIn: time.Duration(g.starts-at) * time.Millisecond}, nil
-	case g.held+int64(r.Units) > g.bound:
-		return flashgate.Reserved{Outcome: flashgate.OutcomeBusy}, nil
-	}
-	var has int
-	var prior flashgate.OrderID
-	err = t.row("gate_buyer", sale, r.User).Scan(&has, &prior)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return flashgate.Reserved{}, err
-	}
-	if has+r.Units > g.perUser {
-		return flashgate.Reserved{Outcome: flashgate.OutcomeAlreadyBought, Prior: prior}, nil
-	}
-	if int64(r.Units) > g.free {
-		return flashgate.Reserved{Outcome: flashgate.OutcomeSoldOut, EndsIn: time.Duration(g.ends-at) * time.Millisecond}, nil
-	}
-	if _, err := t.exec("gate_order_put", r.Order, r.User, r.Units, r.At, 1); err != nil {
-		return flashgate.Reserved{}, err
-	}
-	if _, err := t.exec("gate_buyer_add", sale, r.User, r.Units, r.Order); err != nil {
-		return flashgate.Reserved{}, err
-	}
-	g.free -= int64(r.Units)
-	g.held += int64(r.Units)
-	return flashgate.Reserved{Outcome: outcomeFresh}, nil
 }
 
 // gateOrder reads what the gate knows of an id; nil when it knows nothing.

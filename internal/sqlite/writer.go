@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -229,6 +230,33 @@ func (t *txn) exec(name string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// rowsAtOnce are how many rows one statement inserts; each is compiled once.
+var rowsAtOnce = []int{64, 8, 1}
+
+// insert runs a named statement that has {rows} in the place of its values, for any
+// number of rows; values has the columns of all rows, one after the other.
+func (t *txn) insert(name string, columns int, values []any) error {
+	for len(values) > 0 {
+		n := 0
+		for _, n = range rowsAtOnce {
+			if n*columns <= len(values) {
+				break
+			}
+		}
+		one := "(" + strings.Repeat("?, ", columns-1) + "?)"
+		text := strings.Replace(query(name), "{rows}", strings.Repeat(one+", ", n-1)+one, 1)
+		st, err := t.w.prepare(text, text)
+		if err != nil {
+			return err
+		}
+		if _, err := st.Exec(values[:n*columns]...); err != nil {
+			return err
+		}
+		values = values[n*columns:]
+	}
+	return nil
 }
 
 // row reads one row of a named statement.

@@ -17,14 +17,24 @@ SELECT gate.epoch, sale.seq FROM gate JOIN sale ON sale.id = gate.sale WHERE gat
 -- name: gate_order
 SELECT user, units, at, held FROM gate_order WHERE id = ?;
 
+-- name: gate_orders
+SELECT id, user, units, at FROM gate_order WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: gate_orders_put
+INSERT INTO gate_order (id, user, units, at, held) VALUES {rows};
+
 -- name: gate_order_put
 INSERT INTO gate_order (id, user, units, at, held) VALUES (?, ?, ?, ?, ?);
 
 -- name: gate_order_decided
 UPDATE gate_order SET held = 0 WHERE id = ? AND held = 1;
 
--- name: gate_buyer
-SELECT units, prior FROM gate_buyer WHERE sale = ? AND user = ?;
+-- name: gate_buyers
+SELECT user, units, prior FROM gate_buyer WHERE sale = ?1 AND user IN (SELECT value FROM json_each(?2));
+
+-- name: gate_buyers_put
+INSERT INTO gate_buyer (sale, user, units, prior) VALUES {rows}
+ON CONFLICT (sale, user) DO UPDATE SET units = excluded.units, prior = excluded.prior;
 
 -- name: gate_buyer_add
 INSERT INTO gate_buyer (sale, user, units, prior) VALUES (?1, ?2, ?3, ?4)
