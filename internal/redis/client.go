@@ -72,6 +72,7 @@ type Store struct {
 	db       int
 	client   goredis.UniversalClient
 	sessions *sessionCache
+	reads    *reads
 	freed    *freed
 	pages    budget
 
@@ -118,6 +119,7 @@ func Open(cfg Config) (*Store, error) {
 		begin: time.Now(), local: ratelimit.NewLocal(localKeys)}
 	s.freed = newFreed(s.client, opts.DB, cfg.Timeout)
 	s.limits = newLimits(s)
+	s.reads = newReads(s)
 	if s.sessions, err = newSessionCache(s); err != nil {
 		_ = s.client.Close()
 		return nil, err

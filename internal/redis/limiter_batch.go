@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"flashgate"
+	"flashgate/internal/gather"
 )
 
 var (
@@ -23,25 +24,27 @@ const (
 	limitsInFlight = 2
 )
 
-// limits sends decisions: while calls are under way the next ones gather, never by a
-// timer. In a Cluster keys of one script must lie in one slot, so there each decision is
-// a call of its own.
+// limits sends decisions, those that gather while others are under way together. In a
+// Cluster keys of one script must lie in one slot, so there each decision is a call of its
+// own.
 type limits struct {
 	store *Store
+	group *gather.Group[*decision]
 
 	watch  sync.Once // begins with the first decision: most stores make none
 	life   context.Context
 	end    context.CancelFunc
 	ending sync.WaitGroup
 
-	mu       sync.Mutex
-	queue    []*decision
-	inFlight int
-	leasing  map[string]struct{} // keys that a lease is being asked for: one at a time
+	mu      sync.Mutex
+	leasing map[string]struct{} // keys that a lease is being asked for: one at a time
 }
 
 func newLimits(s *Store) *limits {
 	l := &limits{store: s}
+	l.group = gather.New(gather.Config[*decision]{
+		Run: l.together, Most: limitsAtOnce, InFlight: limitsInFlight, Cost: func(d *decision) int { return len(d.charges) },
+	})
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
@@ -78,7 +81,7 @@ func (l *limits) decide(ctx context.Context, charges []*flashgate.Charge) error 
 	if _, cluster := l.store.client.(*goredis.ClusterClient); cluster {
 		go l.apart(d)
 	} else {
-		l.join(d)
+		l.group.Join(d)
 	}
 	select {
 	case <-d.done:
@@ -116,45 +119,6 @@ func (l *limits) endLeases(charges []*flashgate.Charge) {
 			delete(l.leasing, c.Key)
 		}
 	}
-}
-
-func (l *limits) join(d *decision) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue = append(l.queue, d)
-	if l.inFlight < limitsInFlight {
-		l.inFlight++
-		go l.work()
-	}
-}
-
-// work sends batches until nobody waits.
-func (l *limits) work() {
-	for {
-		batch := l.next()
-		if len(batch) == 0 {
-			return
-		}
-		l.together(batch)
-	}
-}
-
-func (l *limits) next() []*decision {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n, charges := 0, 0
-	for n < len(l.queue) && (n == 0 || charges+len(l.queue[n].charges) <= limitsAtOnce) {
-		charges += len(l.queue[n].charges)
-		n++
-	}
-	batch := append([]*decision(nil), l.queue[:n]...)
-	rest := copy(l.queue, l.queue[n:])
-	clear(l.queue[rest:])
-	l.queue = l.queue[:rest]
-	if n == 0 {
-		l.inFlight--
-	}
-	return batch
 }
 
 // limitTimeout bounds a call that is nobody's request any more.

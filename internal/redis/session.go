@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"flashgate"
@@ -13,7 +12,6 @@ import (
 
 var (
 	sessionWrite  = mustScript("session_write")
-	sessionRead   = mustScript("session_read")
 	sessionDelete = mustScript("session_delete")
 	sessionEnlist = mustScript("session_enlist")
 )
@@ -50,43 +48,14 @@ func (s *Store) Session(ctx context.Context, key flashgate.SessionKey) (flashgat
 		return ses, nil
 	}
 	ticket := s.sessions.ticket(key) // before the read is sent
-	reply, err := sessionRead.run(ctx, s.client, []string{s.sessionKey(key)}).Slice()
-	if errors.Is(err, goredis.Nil) {
-		return flashgate.Session{}, flashgate.Errorf(flashgate.CodeUnauthenticated, op, "Log in first.")
-	}
+	ses, left, err := s.reads.read(ctx, key)
 	if err != nil {
-		return flashgate.Session{}, unavailable(op, err)
-	}
-	ses, left, err := decodeSession(key, reply)
-	if err != nil {
-		return flashgate.Session{}, &flashgate.Error{Code: flashgate.CodeInternal, Op: op, Err: err}
+		return flashgate.Session{}, err
 	}
 	// A use that the cache answers is not written. With the twentieth that the script
 	// leaves unwritten that makes a tenth.
 	s.sessions.put(ticket, ses, min(left, ses.Idle/20))
 	return ses, nil
-}
-
-func decodeSession(key flashgate.SessionKey, reply []any) (flashgate.Session, time.Duration, error) {
-	ses := flashgate.Session{Key: key}
-	if len(reply) != 6 {
-		return ses, 0, errors.New("a session has six fields")
-	}
-	var text [5]string
-	for i := range text {
-		text[i], _ = reply[i].(string)
-	}
-	created, err1 := strconv.ParseInt(text[2], 10, 64)
-	expires, err2 := strconv.ParseInt(text[3], 10, 64)
-	idle, err3 := strconv.ParseInt(text[4], 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return ses, 0, err
-	}
-	left, _ := reply[5].(int64)
-	ses.User, ses.Role = flashgate.UserID(text[0]), flashgate.Role(text[1])
-	ses.Created, ses.Expires = time.UnixMilli(created), time.UnixMilli(expires)
-	ses.Idle = time.Duration(idle) * time.Millisecond
-	return ses, time.Duration(left) * time.Millisecond, nil
 }
 
 // DeleteSession ends a session. It returns when no gateway can know it any more,
