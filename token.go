@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
 	"strings"
 	"time"
 )
@@ -94,19 +95,27 @@ func (s *signingKey) mac(label string, fields ...string) (out [macSize]byte) {
 // sum is HMAC-SHA-256 (RFC 2104) over a label and fields, each after its length. The
 // label keeps the kinds of MAC apart.
 func (s *signingKey) sum(label string, fields ...string) (out [sha256.Size]byte) {
-	size := 4 + len(label)
-	for _, f := range fields {
-		size += 4 + len(f)
+	h, _ := s.hashers.Get().(*hasher)
+	if h == nil {
+		h = &hasher{hmac: hmac.New(sha256.New, s.secret)}
 	}
-	message := make([]byte, 0, size)
-	message = append(binary.BigEndian.AppendUint32(message, uint32(len(label))), label...)
+	message := append(binary.BigEndian.AppendUint32(h.message[:0], uint32(len(label))), label...)
 	for _, f := range fields {
 		message = append(binary.BigEndian.AppendUint32(message, uint32(len(f))), f...)
 	}
-	h := hmac.New(sha256.New, s.secret)
-	h.Write(message)
-	h.Sum(out[:0])
+	h.hmac.Reset()
+	h.hmac.Write(message)
+	h.message = h.hmac.Sum(message[:0])
+	copy(out[:], h.message)
+	s.hashers.Put(h)
 	return out
+}
+
+// hasher is an HMAC that has its key already, which is half of the work of a short
+// message, and room for the message.
+type hasher struct {
+	hmac    hash.Hash
+	message []byte
 }
 
 // Claim is what a path token stands for: it belongs to one user in one session,
@@ -132,6 +141,13 @@ func (k *Keyring) Mint(c Claim, expires time.Time) (path string, order OrderID) 
 	mac := key.pathMAC(c, b[keyIDSize:])
 	b = append(b, mac[:]...)
 	return strict.EncodeToString(b), key.order(c, nonce)
+}
+
+// MintOrder makes an order id alone, for where no path token stands before it.
+func (k *Keyring) MintOrder(sale SaleID, user UserID) OrderID {
+	var nonce [nonceSize]byte
+	rand.Read(nonce[:])
+	return k.keys[0].order(Claim{Sale: string(sale), User: string(user)}, nonce)
 }
 
 func (s *signingKey) pathMAC(c Claim, nonceAndExpiry []byte) [macSize]byte {
