@@ -36,7 +36,8 @@ type Freed struct {
 // after the answer's position. That holds however late the answer arrives.
 type FreedWatcher interface {
 	// Freed answers without a round trip to a server, and begins to watch when it is
-	// first called. When units come free it knows of it at once on the embedded
-	// backend, and on a server within the time that one message takes.
+	// first called. When units come free it knows of it on the embedded backend at once
+	// if this process has written it and within 10 ms if another one has, and on a server
+	// within the time that one message takes.
 	Freed(ctx context.Context, sale SaleID) Freed
 }
