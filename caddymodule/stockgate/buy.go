@@ -25,9 +25,9 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
-	if h.gate.SoldOut(r.Context(), sale, res.Units) {
-		h.soldOut.Inc()
-		return h.app.Fail(w, r, op, soldOut, h.Errors.Caddy())
+	if answer, known := h.gate.Known(r.Context(), sale, res.Units); known {
+		h.flags[answer.Outcome].Inc()
+		return h.app.Fail(w, r, op, h.judge(r.Context(), sale, answer), h.Errors.Caddy())
 	}
 	if res.Order == "" {
 		if res.Order, err = h.mint(sale, res.User); err != nil {
@@ -54,9 +54,6 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 	_ = json.NewEncoder(w).Encode(accepted{Order: res.Order, Status: flashgate.StatusUndecided})
 	return nil
 }
-
-// soldOut is one for all who are told so by the flag; nothing in it is a request's own.
-var soldOut = &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op}
 
 // reservation is what the request asks for, and of which sale. It has no id yet where
 // the gate is to make it: that costs more than a refusal, which needs none.

@@ -20,8 +20,12 @@ func init() {
 // op names the directive in errors, logs and metrics.
 const op = "stock_gate"
 
-// soldOutFlag counts the answers sold_out for which the stock was not asked.
-const soldOutFlag = "sold_out_flag"
+// flagNames count the refusals for which the stock was not asked.
+var flagNames = map[flashgate.Outcome]string{
+	flashgate.OutcomeSoldOut:    "sold_out_flag",
+	flashgate.OutcomeEnded:      "ended_flag",
+	flashgate.OutcomeNotStarted: "not_started_flag",
+}
 
 // Handler answers the request that buys. It never hands it on: the order worker
 // places the order, and the buyer polls it at the Location that is answered.
@@ -34,10 +38,12 @@ const soldOutFlag = "sold_out_flag"
 // have been placed, and repeating the request with the same id takes nothing twice.
 // All other answers mean that this request took nothing.
 //
-// Once the stock has said that a sale is sold out, it is not asked for each further
-// buyer: 409 `sold_out` is answered at once, also to somebody who has bought and
-// repeats, until units come free by a restock, a cancelled or expired order. Whatever
-// happens, such an answer is never older than `sold_out_probe`.
+// Once the stock has said that a sale is sold out, has ended or has not started, it is not
+// asked for each further buyer: 409 `sold_out`, 410 `ended` or 403 `not_started` is
+// answered at once, also to somebody who has bought and repeats: the order's id says what
+// became of it. That lasts until units come free by a restock, a cancelled or expired
+// order, until the sale's times are changed, and until the opening. Whatever happens, such
+// an answer is never older than `sold_out_probe`.
 //
 // Without `path` the gate stands alone: it wants a user from any provider and mints
 // the order's id itself. A client that repeats after a 504 sends that id in the
@@ -70,9 +76,10 @@ type Handler struct {
 	// Default: 10000.
 	MaxWaiting int `json:"max_waiting,omitempty"`
 
-	// For how long the stock is believed that a sale is sold out, when no news of units
-	// that came free gets through: 10ms to 1m. From half of it on one request after the
-	// other is sent to find out again. Default: 1s.
+	// For how long the stock is believed that a sale is sold out, has ended or has not
+	// started, when no news of units that came free or of another window gets through:
+	// 10ms to 1m. From half of it on one request after the other is sent to find out
+	// again. Default: 1s.
 	SoldOutProbe caddy.Duration `json:"sold_out_probe,omitempty"`
 
 	// What stands in front of the order's id in Location. Default: /api/orders/.
@@ -85,7 +92,7 @@ type Handler struct {
 	gate  *gate.Gate
 	below app.Pattern // whatever is at or below the pattern
 
-	soldOut app.Counter // of soldOutFlag, looked up once: the label costs more than the count
+	flags map[flashgate.Outcome]app.Counter // of flagNames, looked up once: the label costs more than the count
 }
 
 // CaddyModule returns the Caddy module information.
@@ -109,9 +116,13 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return fmt.Errorf("stock_gate: timeout is %s, at most %s with a queue: after that the order worker publishes what is held, so leave the line out",
 			time.Duration(h.Timeout), flashgate.PublishWindow)
 	}
-	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut), soldOutFlag,
+	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut),
 		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
-	h.soldOut = app.DecisionCounter(op, soldOutFlag)
+	h.flags = map[flashgate.Outcome]app.Counter{}
+	for outcome, name := range flagNames {
+		app.ExpectDecisions(op, name)
+		h.flags[outcome] = app.DecisionCounter(op, name)
+	}
 	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
 		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil

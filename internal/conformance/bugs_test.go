@@ -60,6 +60,7 @@ var bugs = map[string]string{
 	"freed: a rejection is not told":               "Stock/Freed",
 	"freed: a restock is not told":                 "Stock/Freed",
 	"freed: a moved window is not told":            "Stock/Freed",
+	"freed: a window that opens is not told":       "Stock/FreedByAnotherWindow",
 	"freed: settling is not told":                  "Applier/FreedBySettling",
 	"freed: an opening is not told":                "Opener/FreedByOpening",
 	"open: epoch ignored":                          "Opener/Refused",

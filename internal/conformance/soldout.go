@@ -42,8 +42,8 @@ func stockPosition(t *testing.T, f StockFixture) {
 	}
 }
 
-// soldOut is an answer, and what is known of the time before it.
-type soldOut struct {
+// refusal is an answer, and what is known of the time before it.
+type refusal struct {
 	watcher flashgate.FreedWatcher
 	sale    flashgate.SaleID
 	term    uint64
@@ -51,21 +51,27 @@ type soldOut struct {
 }
 
 // askedSoldOut gets an answer that must count until something comes free.
-func askedSoldOut(t testing.TB, s flashgate.Stock, sale flashgate.SaleID, what string) soldOut {
+func askedSoldOut(t testing.TB, s flashgate.Stock, sale flashgate.SaleID, what string) refusal {
 	t.Helper()
-	a := soldOut{watcher: s.(flashgate.FreedWatcher), sale: sale}
+	return askedRefusal(t, s, flashgate.OutcomeSoldOut, sale, what)
+}
+
+// askedRefusal gets an answer that must count until the sale changes.
+func askedRefusal(t testing.TB, s flashgate.Stock, want flashgate.Outcome, sale flashgate.SaleID, what string) refusal {
+	t.Helper()
+	a := refusal{watcher: s.(flashgate.FreedWatcher), sale: sale}
 	eventually(t, "the watcher hears", func() bool {
 		a.term = a.watcher.Freed(t.Context(), sale).Term
 		return a.term != 0
 	})
-	a.at = refuse(t, s, flashgate.OutcomeSoldOut, reservation(sale, newUser(), 1), what).Position()
+	a.at = refuse(t, s, want, reservation(sale, newUser(), 1), what).Position()
 	if !a.counts(t) {
 		t.Errorf("%s: a new answer from %+v does not count: %+v", what, a.at, a.watcher.Freed(t.Context(), sale))
 	}
 	return a
 }
 
-func (a soldOut) counts(t testing.TB) bool {
+func (a refusal) counts(t testing.TB) bool {
 	f := a.watcher.Freed(t.Context(), a.sale)
 	return f.Term == a.term && !a.at.Before(f.Since)
 }
@@ -113,6 +119,42 @@ func stockFreed(t *testing.T, f StockFixture) {
 			askedSoldOut(t, f.Stock, sale.ID, "after "+what)
 			if before.counts(t) {
 				t.Errorf("the answer from before %s counts again", what)
+			}
+		})
+	}
+}
+
+// stockFreedByAnotherWindow: an answer "ended" or "not started" does not count any more
+// once the window has moved, wherever to.
+func stockFreedByAnotherWindow(t *testing.T, f StockFixture) {
+	at := func(d time.Duration) *time.Time {
+		moved := now().Add(d)
+		return &moved
+	}
+	for what, c := range map[string]struct {
+		sale          flashgate.Sale
+		before, after flashgate.Outcome
+		change        flashgate.SaleChange
+	}{
+		"ended, and open again":    {ended(newSale(5, 1)), flashgate.OutcomeEnded, 0, flashgate.SaleChange{Ends: at(time.Hour)}},
+		"ended, and once more":     {ended(newSale(5, 1)), flashgate.OutcomeEnded, flashgate.OutcomeNotStarted, flashgate.SaleChange{Starts: at(time.Hour), Ends: at(2 * time.Hour)}},
+		"upcoming, and open early": {upcoming(newSale(5, 1)), flashgate.OutcomeNotStarted, 0, flashgate.SaleChange{Starts: at(-time.Hour)}},
+		"upcoming, and later":      {upcoming(newSale(5, 1)), flashgate.OutcomeNotStarted, flashgate.OutcomeNotStarted, flashgate.SaleChange{Starts: at(90 * time.Minute)}},
+		"upcoming, and closed":     {upcoming(newSale(5, 1)), flashgate.OutcomeNotStarted, flashgate.OutcomeEnded, flashgate.SaleChange{Close: true}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f.Sale(t, c.sale)
+			before := askedRefusal(t, f.Stock, c.before, c.sale.ID, "before")
+			change(t, DatabaseFixture{Database: f.Database}, c.sale.ID, c.change)
+			f.follow(t)
+			eventually(t, "the answer from before does not count any more", func() bool { return !before.counts(t) })
+			if c.after == 0 {
+				hold(t, f.Stock, c.sale.ID, reservation(c.sale.ID, newUser(), 1))
+			} else {
+				askedRefusal(t, f.Stock, c.after, c.sale.ID, "after")
+			}
+			if before.counts(t) {
+				t.Error("the answer from before counts again")
 			}
 		})
 	}

@@ -26,6 +26,7 @@ func Stock(t *testing.T, open func(t *testing.T) StockFixture) {
 		{name: "CancelledContext", run: stockCancelledContext},
 		{name: "Position", run: stockPosition},
 		{name: "Freed", run: stockFreed, needs: func(f StockFixture) bool { return watches(f.Stock) }},
+		{name: "FreedByAnotherWindow", run: stockFreedByAnotherWindow, needs: func(f StockFixture) bool { return watches(f.Stock) }},
 
 		{name: "RepeatWhileHeld", run: stockRepeatWhileHeld},
 		{name: "RepeatAfterDecision", run: stockRepeatAfterDecision},

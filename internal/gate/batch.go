@@ -86,7 +86,7 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 		err = errors.New("the stock did not answer every reservation")
 	}
 	if err == nil {
-		g.soldOut.note(sale, q, calls, out)
+		g.refusals.note(sale, q, calls, out)
 	}
 	return stock, out, err
 }

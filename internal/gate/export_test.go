@@ -1,4 +1,4 @@
 package gate
 
-// MaxFlags is how many sales have a flag at the most.
-const MaxFlags = maxFlags
+// MaxRefusals is of how many sales a refusal is known at the most.
+const MaxRefusals = maxRefusals

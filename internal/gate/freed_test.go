@@ -68,12 +68,12 @@ func TestAnswersAndNewsInEveryOrder(t *testing.T) {
 							s.set(func(s *shop) { s.freed.Since = told })
 						}
 					}
-					known := g.SoldOut(t.Context(), "1", 1)
-					if freed && known {
+					counts := known(t, g, "1", 1)
+					if freed && counts {
 						t.Error("an answer from before the units came free still counts")
 					}
 					// Only of what is settled the gate cannot tell before from after.
-					if !freed && !known && name != "settled" {
+					if !freed && !counts && name != "settled" {
 						t.Error("an answer from after the units came free does not count")
 					}
 				})
@@ -101,7 +101,7 @@ func TestLateNews(t *testing.T) {
 // While nothing is heard, and of answers from before, nothing is believed.
 func TestAWatcherThatLosesItsConnection(t *testing.T) {
 	t.Parallel()
-	terms := func(before, during, after uint64) (known bool) {
+	terms := func(before, during, after uint64) (believed bool) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newShop(0)
 			s.decided, s.resume = make(chan struct{}), make(chan struct{})
@@ -113,9 +113,9 @@ func TestAWatcherThatLosesItsConnection(t *testing.T) {
 			s.resume <- struct{}{}
 			<-answer
 			s.set(func(s *shop) { s.freed.Term = after })
-			known = g.SoldOut(t.Context(), "1", 1)
+			believed = known(t, g, "1", 1)
 		})
-		return known
+		return believed
 	}
 	for _, c := range []struct {
 		before, during, after uint64
@@ -130,8 +130,8 @@ func TestAWatcherThatLosesItsConnection(t *testing.T) {
 		{3, 3, 4, false, "lost and back after the answer"},
 		{3, 4, 4, false, "lost and back before the answer"},
 	} {
-		if known := terms(c.before, c.during, c.after); known != c.want {
-			t.Errorf("it hears %s: sold out is believed: %t, want %t", c.what, known, c.want)
+		if got := terms(c.before, c.during, c.after); got != c.want {
+			t.Errorf("it hears %s: sold out is believed: %t, want %t", c.what, got, c.want)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func TestAStockThatDoesNotWatch(t *testing.T) {
 	t.Parallel()
 	g := gate.New(gate.Config{Backend: backend{stock: &stock{answer: all(flashgate.Reserved{Outcome: soldOut, EndsIn: 1e12})}}})
 	for range 3 {
-		if g.SoldOut(t.Context(), "1", 1) {
+		if known(t, g, "1", 1) {
 			t.Fatal("it was not asked")
 		}
 		if got, err := g.Reserve(t.Context(), reservation("1", "u")); err != nil || got.Outcome != soldOut {
@@ -150,8 +150,8 @@ func TestAStockThatDoesNotWatch(t *testing.T) {
 	}
 }
 
-// BenchmarkSoldOut is an answer from the flag, by all processors at once.
-func BenchmarkSoldOut(b *testing.B) {
+// BenchmarkKnown is a refusal that is known, by all processors at once.
+func BenchmarkKnown(b *testing.B) {
 	s := newShop(0)
 	g := gate.New(gate.Config{Backend: backend{stock: s}, SoldOutProbe: 1e12})
 	if got, err := g.Reserve(b.Context(), units(1)); err != nil || got.Outcome != soldOut {
@@ -160,7 +160,7 @@ func BenchmarkSoldOut(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if !g.SoldOut(b.Context(), "1", 1) {
+			if _, is := g.Known(b.Context(), "1", 1); !is {
 				b.Error("it asks")
 				return
 			}

@@ -18,7 +18,8 @@ const (
 	// While they do, the next batch is reserved.
 	MaxPublishing = 4
 
-	// DefaultSoldOutProbe bounds how old "sold out" may be when no news comes through.
+	// DefaultSoldOutProbe bounds how old a refusal that is known may be when no news comes
+	// through.
 	DefaultSoldOutProbe = time.Second
 )
 
@@ -49,7 +50,7 @@ type Config struct {
 	MaxWaiting int      // requests that may wait at once, over all sales; default 10,000
 	Waiting    *Waiting // counts them over several gates; default: over this one
 
-	// SoldOutProbe is for how long SoldOut believes an answer of the stock. Default:
+	// SoldOutProbe is for how long Known believes an answer of the stock. Default:
 	// DefaultSoldOutProbe.
 	SoldOutProbe time.Duration
 
@@ -74,8 +75,8 @@ func (w *Waiting) leave() { w.n.Add(-1) }
 // Gate is safe for concurrent use. It runs goroutines for a sale only while requests
 // of that sale wait.
 type Gate struct {
-	cfg     Config
-	soldOut flags
+	cfg      Config
+	refusals refusals
 
 	mu    sync.Mutex
 	lanes map[flashgate.SaleID]*lane
@@ -111,7 +112,7 @@ func New(cfg Config) *Gate {
 	if cfg.SoldOutProbe <= 0 {
 		cfg.SoldOutProbe = DefaultSoldOutProbe
 	}
-	return &Gate{cfg: cfg, soldOut: flags{period: cfg.SoldOutProbe}, lanes: map[flashgate.SaleID]*lane{}}
+	return &Gate{cfg: cfg, refusals: refusals{period: cfg.SoldOutProbe}, lanes: map[flashgate.SaleID]*lane{}}
 }
 
 // Reserve decides one reservation. A nil error with OutcomeAccepted means held and

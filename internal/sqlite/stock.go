@@ -108,19 +108,4 @@ func (s *Store) Held(ctx context.Context, id flashgate.OrderID) (flashgate.Reser
 	return r, true, nil
 }
 
-// Freed reads the sale's seq, which whatever frees units raises in the same
-// transaction, in this process or in another one on the same file. So it misses
-// nothing and is always in the same term; what changes the sale without freeing
-// anything counts as well.
-func (s *Store) Freed(ctx context.Context, sale flashgate.SaleID) flashgate.Freed {
-	f := flashgate.Freed{Term: 1}
-	if err := s.row(ctx, "gate_position", sale).Scan(&f.Since.Epoch, &f.Since.Applied); err != nil {
-		return flashgate.Freed{}
-	}
-	return f
-}
-
-var (
-	_ flashgate.Stock        = (*Store)(nil)
-	_ flashgate.FreedWatcher = (*Store)(nil)
-)
+var _ flashgate.Stock = (*Store)(nil)

@@ -31,6 +31,8 @@ type Store struct {
 	write  *writer
 	reader *sql.DB
 
+	positions *positions
+
 	mu       sync.Mutex
 	reads    map[string]*sql.Stmt // prepared on reader
 	inFlight map[uint64]bool      // deliveries given out and neither acked nor returned
@@ -84,7 +86,8 @@ func openFile(path string) (_ *Store, err error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	w, err := newWriter(dsn(path, "synchronous(FULL)"))
+	ps := new(positions)
+	w, err := newWriter(dsn(path, "synchronous(FULL)"), ps)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +103,7 @@ func openFile(path string) (_ *Store, err error) {
 	reader.SetMaxOpenConns(4)
 	reader.SetMaxIdleConns(4)
 	return &Store{
-		path: path, refs: 1, write: w, reader: reader,
+		path: path, refs: 1, write: w, reader: reader, positions: ps,
 		reads: map[string]*sql.Stmt{}, inFlight: map[uint64]bool{}, enqueued: make(chan struct{}),
 		consumer: flock.New(path + consumerSuffix),
 	}, nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"flashgate"
 )
 
 // maxGroup bounds how many writes share a commit, so that the first of them does
@@ -24,7 +26,11 @@ type writer struct {
 	closed bool
 	done   chan struct{}
 
-	stmts map[string]*sql.Stmt // used by the goroutine alone
+	positions *positions // told of what was committed
+
+	// Used by the goroutine alone.
+	stmts  map[string]*sql.Stmt
+	raised []flashgate.SaleID // sales whose seq the group has raised
 }
 
 type job struct {
@@ -37,7 +43,7 @@ type job struct {
 // txn is what a write may use. It is valid only inside the function that got it.
 type txn struct{ w *writer }
 
-func newWriter(dsn string) (*writer, error) {
+func newWriter(dsn string, ps *positions) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
@@ -48,7 +54,8 @@ func newWriter(dsn string) (*writer, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w := &writer{db: db, conn: conn, jobs: make(chan *job, 4*maxGroup), done: make(chan struct{}), stmts: map[string]*sql.Stmt{}}
+	w := &writer{db: db, conn: conn, jobs: make(chan *job, 4*maxGroup), done: make(chan struct{}),
+		positions: ps, stmts: map[string]*sql.Stmt{}}
 	if err := w.migrate(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close(), db.Close())
 	}
@@ -167,6 +174,10 @@ func (w *writer) commit(group []*job) {
 			_ = w.exec("ROLLBACK")
 		}
 	}
+	for _, sale := range w.raised { // also when it failed: that much is certain only later
+		w.positions.raised(sale)
+	}
+	w.raised = w.raised[:0]
 	for _, j := range group {
 		if err != nil {
 			j.err = err
@@ -224,6 +235,9 @@ func (t *txn) exec(name string, args ...any) (int64, error) {
 	st, err := t.w.prepare(name, query(name))
 	if err != nil {
 		return 0, err
+	}
+	if raising[name] {
+		t.w.raised = append(t.w.raised, args[0].(flashgate.SaleID))
 	}
 	res, err := st.Exec(args...)
 	if err != nil {

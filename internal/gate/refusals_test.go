@@ -20,7 +20,8 @@ type shop struct {
 	mu    sync.Mutex
 	free  int
 	at    flashgate.Position
-	ends  time.Duration
+	ends  time.Duration // in so long
+	opens time.Duration
 	freed flashgate.Freed   // what the watcher knows
 	other flashgate.Outcome // answered instead, if set
 	asked int               // reservations
@@ -29,7 +30,7 @@ type shop struct {
 }
 
 func newShop(free int) *shop {
-	return &shop{free: free, at: flashgate.Position{Epoch: 2, Applied: 5}, ends: time.Hour, freed: flashgate.Freed{Term: 1}}
+	return &shop{free: free, at: flashgate.Position{Epoch: 2, Applied: 5}, ends: time.Hour, opens: time.Hour, freed: flashgate.Freed{Term: 1}}
 }
 
 func (s *shop) Reserve(_ context.Context, _ flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
@@ -50,7 +51,7 @@ func (s *shop) decide(rs []flashgate.Reservation) []flashgate.Reserved {
 		out[i] = flashgate.Reserved{Outcome: flashgate.OutcomeAccepted, Epoch: s.at.Epoch, Applied: s.at.Applied}
 		switch {
 		case s.other != flashgate.OutcomeUnset:
-			out[i].Outcome = s.other
+			out[i].Outcome, out[i].OpensIn = s.other, s.opens
 		case r.Units > s.free:
 			out[i].Outcome, out[i].EndsIn = flashgate.OutcomeSoldOut, s.ends
 		default:
@@ -84,14 +85,21 @@ func units(n int) flashgate.Reservation {
 // buy asks as the directive does, and says whether the stock was asked.
 func buy(t *testing.T, g *gate.Gate, s *shop, n int) (o flashgate.Outcome, asked bool) {
 	t.Helper()
-	if g.SoldOut(t.Context(), "1", n) {
-		return flashgate.OutcomeSoldOut, false
+	if r, known := g.Known(t.Context(), "1", n); known {
+		return r.Outcome, false
 	}
 	got, err := g.Reserve(t.Context(), units(n))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got.Outcome, true
+}
+
+// known says whether a refusal is known.
+func known(t *testing.T, g *gate.Gate, sale flashgate.SaleID, units int) bool {
+	t.Helper()
+	_, is := g.Known(t.Context(), sale, units)
+	return is
 }
 
 func wantAnswer(t *testing.T, g *gate.Gate, s *shop, n int, want flashgate.Outcome, wantAsked bool, when string) {
@@ -117,7 +125,7 @@ func TestSoldOutIsAnsweredWithoutTheStock(t *testing.T) {
 		for range 1000 {
 			wantAnswer(t, g, s, 1, soldOut, false, "the next ones")
 		}
-		if g.SoldOut(t.Context(), "2", 1) {
+		if known(t, g, "2", 1) {
 			t.Error("another sale is sold out")
 		}
 	})
@@ -171,8 +179,8 @@ func TestProbes(t *testing.T) {
 // What the stock says instead of sold out, or beside it.
 func TestWhatAProbeBrings(t *testing.T) {
 	t.Parallel()
-	for outcome, forgets := range map[flashgate.Outcome]bool{
-		flashgate.OutcomeAccepted: true, flashgate.OutcomeNotStarted: true, flashgate.OutcomeEnded: true, flashgate.OutcomeClosed: true,
+	for outcome, asks := range map[flashgate.Outcome]bool{
+		flashgate.OutcomeAccepted: true, flashgate.OutcomeNotStarted: false, flashgate.OutcomeEnded: false, flashgate.OutcomeClosed: true,
 		flashgate.OutcomeAlreadyBought: false, flashgate.OutcomeBusy: false, flashgate.OutcomeConflict: false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -182,8 +190,8 @@ func TestWhatAProbeBrings(t *testing.T) {
 			pass(half)
 			s.set(func(s *shop) { s.other = outcome })
 			wantAnswer(t, g, s, 1, outcome, true, "the probe")
-			if asks := !g.SoldOut(t.Context(), "1", 1); asks != forgets {
-				t.Errorf("after outcome %d the next one asks: %t, want %t", outcome, asks, forgets)
+			if _, asked := buy(t, g, s, 1); asked != asks {
+				t.Errorf("after outcome %d the next one asks: %t, want %t", outcome, asked, asks)
 			}
 		})
 	}
@@ -226,7 +234,7 @@ func TestSoldOutInABatch(t *testing.T) {
 				t.Errorf("answer %d: %+v", i, r)
 			}
 		}
-		if !g.SoldOut(t.Context(), "1", 1) {
+		if !known(t, g, "1", 1) {
 			t.Error("it is not known to be sold out")
 		}
 	})
@@ -248,7 +256,7 @@ func TestSoldOutEndsWithTheWindow(t *testing.T) {
 	})
 }
 
-func TestFlagsAreBounded(t *testing.T) {
+func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newShop(0)
 	g := gate.New(gate.Config{Backend: backend{stock: s}, SoldOutProbe: time.Hour})
@@ -258,14 +266,14 @@ func TestFlagsAreBounded(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	for i := range gate.MaxFlags {
+	for i := range gate.MaxRefusals {
 		ask(fmt.Sprint("s", i))
 	}
-	if !g.SoldOut(t.Context(), "s0", 1) {
+	if !known(t, g, "s0", 1) {
 		t.Error("the first is forgotten before there are too many")
 	}
 	ask("one-more")
-	if g.SoldOut(t.Context(), "s0", 1) || !g.SoldOut(t.Context(), "one-more", 1) {
+	if known(t, g, "s0", 1) || !known(t, g, "one-more", 1) {
 		t.Error("past the bound the old ones are kept, or the new one is not")
 	}
 }
