@@ -132,6 +132,15 @@ type Outbox interface {
 	Lease(ctx context.Context, sale SaleID, age, lease time.Duration, max int) ([]Reservation, error)
 }
 
+// OutboxReserver is an Outbox that clears itself on the way: under load, what was
+// confirmed needs no round trip of its own.
+type OutboxReserver interface {
+	Outbox
+	// ReserveAfter is Published of the ids, which may be none, and then Reserve of the
+	// batch, in one step. After an error the ids may be in the outbox still.
+	ReserveAfter(ctx context.Context, sale SaleID, published []OrderID, rs []Reservation) ([]Reserved, error)
+}
+
 // Change is one reservation's part in a numbered entry of the log.
 type Change struct {
 	Kind  ChangeKind

@@ -56,6 +56,22 @@ func (c stockCalls) Reserve(ctx context.Context, sale flashgate.SaleID, rs []fla
 	return through(c.s, func(b StockBackend) ([]flashgate.Reserved, error) { return b.Reserve(ctx, sale, rs) })
 }
 
+// ReserveAfter forwards to a stock that clears its outbox on the way, and asks any other
+// twice.
+func (c stockCalls) ReserveAfter(ctx context.Context, sale flashgate.SaleID, published []flashgate.OrderID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+	return through(c.s, func(b StockBackend) ([]flashgate.Reserved, error) {
+		switch box := b.(type) {
+		case flashgate.OutboxReserver:
+			return box.ReserveAfter(ctx, sale, published, rs)
+		case flashgate.Outbox:
+			if len(published) > 0 {
+				_ = box.Published(ctx, sale, published) // as the port says, an error changes nothing
+			}
+		}
+		return b.Reserve(ctx, sale, rs)
+	})
+}
+
 func (c stockCalls) View(ctx context.Context, sale flashgate.SaleID) (flashgate.StockView, error) {
 	return through(c.s, func(b StockBackend) (flashgate.StockView, error) { return b.View(ctx, sale) })
 }
@@ -135,9 +151,9 @@ func (c queueCalls) Publish(ctx context.Context, m flashgate.Message) error {
 
 // Interface guards.
 var (
-	_ flashgate.Stock        = stockCalls{}
-	_ flashgate.FreedWatcher = stockCalls{}
-	_ flashgate.Outbox       = stockCalls{}
-	_ flashgate.SessionStore = sessionCalls{}
-	_ flashgate.Publisher    = queueCalls{}
+	_ flashgate.Stock          = stockCalls{}
+	_ flashgate.FreedWatcher   = stockCalls{}
+	_ flashgate.OutboxReserver = stockCalls{}
+	_ flashgate.SessionStore   = sessionCalls{}
+	_ flashgate.Publisher      = queueCalls{}
 )

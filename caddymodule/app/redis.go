@@ -184,9 +184,14 @@ func (c *redisClient) Destruct() error {
 	return err
 }
 
-// Reserve tells the gate when nothing was reserved for certain.
+// Reserve is ReserveAfter with nothing before.
 func (c *redisClient) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
-	out, err := c.redisConn.Reserve(ctx, sale, rs)
+	return c.ReserveAfter(ctx, sale, nil, rs)
+}
+
+// ReserveAfter tells the gate when nothing was reserved for certain.
+func (c *redisClient) ReserveAfter(ctx context.Context, sale flashgate.SaleID, published []flashgate.OrderID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+	out, err := c.redisConn.ReserveAfter(ctx, sale, published, rs)
 	if errors.Is(err, redis.ErrNotReserved) {
 		err = errors.Join(gate.ErrNotSent, err)
 	}
@@ -214,8 +219,8 @@ var (
 	_ caddy.Provisioner = (*RedisState)(nil)
 	_ StockBackend      = (*redisClient)(nil)
 	_ StateBackend      = (*redisClient)(nil)
-	_ flashgate.Outbox  = (*redisClient)(nil)
 	_ Remote            = (*redisClient)(nil)
 
-	_ flashgate.FreedWatcher = (*redisClient)(nil)
+	_ flashgate.FreedWatcher   = (*redisClient)(nil)
+	_ flashgate.OutboxReserver = (*redisClient)(nil)
 )

@@ -13,11 +13,12 @@ import (
 // timer. Confirms are awaited beside it.
 func (g *Gate) work(sale flashgate.SaleID, l *lane) {
 	for {
-		calls := g.next(sale, l)
+		calls, published := g.next(sale, l)
 		if len(calls) == 0 {
+			g.clear(sale, published)
 			return
 		}
-		if b := g.reserve(sale, calls); b != nil {
+		if b := g.reserve(sale, l, calls, published); b != nil {
 			g.mu.Lock()
 			l.publishing++
 			g.mu.Unlock()
@@ -30,16 +31,20 @@ func (g *Gate) work(sale flashgate.SaleID, l *lane) {
 type batch struct {
 	ctx    context.Context // ends Timeout after the reserve began
 	cancel context.CancelFunc
-	stock  flashgate.Stock
 	calls  []*call
 }
 
 // reserve answers every call but those that have to be published. Its context is
 // nobody's request: a client that leaves must not end the call of its neighbours.
-func (g *Gate) reserve(sale flashgate.SaleID, calls []*call) *batch {
+func (g *Gate) reserve(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) *batch {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
-	stock, out, err := g.decide(ctx, sale, calls)
-	b := &batch{ctx: ctx, cancel: cancel, stock: stock}
+	out, err := g.decide(ctx, sale, calls, published)
+	if err != nil && len(published) > 0 {
+		g.mu.Lock()
+		l.published = append(l.published, published...)
+		g.mu.Unlock()
+	}
+	b := &batch{ctx: ctx, cancel: cancel}
 	for i, c := range calls {
 		switch {
 		case err != nil:
@@ -63,14 +68,14 @@ func (g *Gate) reserve(sale flashgate.SaleID, calls []*call) *batch {
 }
 
 // decide asks the stock. Whatever fails before that has ErrNotSent in its chain.
-func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call) (flashgate.Stock, []flashgate.Reserved, error) {
+func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call, published []flashgate.OrderID) ([]flashgate.Reserved, error) {
 	stock, err := g.cfg.Backend.Stock()
 	if err == nil {
 		// With a queue that is away nothing must be reserved.
 		err = g.cfg.Backend.Ready(ctx)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(ErrNotSent, err)
+		return nil, errors.Join(ErrNotSent, err)
 	}
 	if g.cfg.OnBatch != nil {
 		g.cfg.OnBatch(len(calls))
@@ -80,7 +85,7 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 		rs[i] = c.reservation
 	}
 	q := ask(ctx, stock, sale)
-	out, err := stock.Reserve(ctx, sale, rs)
+	out, err := reserveAfter(ctx, stock, sale, published, rs)
 	failpoint.Hit(failpoint.Reserved)
 	if err == nil && len(out) != len(calls) {
 		err = errors.New("the stock did not answer every reservation")
@@ -88,11 +93,37 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call)
 	if err == nil {
 		g.refusals.note(sale, q, calls, out)
 	}
-	return stock, out, err
+	return out, err
 }
 
-// publish sends what is held and not yet in the queue, answers, and takes it out of
-// the outbox; no buyer waits for that.
+// reserveAfter takes published ids out of the outbox and reserves, in one round trip
+// where the stock can do that.
+func reserveAfter(ctx context.Context, stock flashgate.Stock, sale flashgate.SaleID, published []flashgate.OrderID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+	if box, ok := stock.(flashgate.OutboxReserver); ok {
+		return box.ReserveAfter(ctx, sale, published, rs)
+	}
+	if box, ok := stock.(flashgate.Outbox); ok && len(published) > 0 {
+		_ = box.Published(ctx, sale, published) // see clear
+	}
+	return stock.Reserve(ctx, sale, rs)
+}
+
+// clear takes ids out of the outbox in a call of its own. An error changes nothing for the
+// buyer: the relay publishes once more, and the ledger finds a duplicate.
+func (g *Gate) clear(sale flashgate.SaleID, published []flashgate.OrderID) {
+	if len(published) == 0 {
+		return
+	}
+	stock, err := g.cfg.Backend.Stock()
+	if box, ok := stock.(flashgate.Outbox); ok && err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
+		defer cancel()
+		_ = box.Published(ctx, sale, published)
+	}
+}
+
+// publish sends what is held and not yet in the queue and answers. Then it may leave the
+// outbox; no buyer waits for that.
 func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 	ids, err := g.send(sale, b)
 	b.cancel()
@@ -105,18 +136,15 @@ func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 		}
 		close(c.done)
 	}
-	if box, ok := b.stock.(flashgate.Outbox); ok && err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
-		// An error changes nothing for the buyer: the relay publishes once more, and
-		// the ledger finds a duplicate.
-		_ = box.Published(ctx, sale, ids)
-		cancel()
-	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	l.publishing--
+	if err == nil {
+		l.published = append(l.published, ids...)
+	}
 	g.start(sale, l)
-	g.drop(sale, l)
+	left := g.leave(sale, l)
+	g.mu.Unlock()
+	g.clear(sale, left)
 }
 
 // send publishes a batch in one message and waits for its confirm. Without it nothing

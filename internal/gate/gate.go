@@ -77,6 +77,7 @@ func (w *Waiting) leave() { w.n.Add(-1) }
 type Gate struct {
 	cfg      Config
 	refusals refusals
+	timers   sync.Pool // of *time.Timer; stopped
 
 	mu    sync.Mutex
 	lanes map[flashgate.SaleID]*lane
@@ -87,6 +88,10 @@ type lane struct {
 	queue      []*call
 	reserving  bool // a goroutine takes batches out of the queue
 	publishing int  // goroutines that wait for a confirm
+
+	// published is what was confirmed and not yet taken out of the stock's outbox: it
+	// travels with the next batch, or on its own when there is none.
+	published []flashgate.OrderID
 }
 
 // call is one request that waits.
@@ -138,23 +143,41 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 		return flashgate.Reserved{}, unavailable("Too many requests wait. Try again.", nil)
 	}
 	defer g.cfg.Waiting.leave()
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
-	defer cancel()
 	c := &call{reservation: r, done: make(chan struct{})}
+	if err := g.wait(ctx, c); err != nil {
+		if g.withdraw(c) {
+			return flashgate.Reserved{}, unavailable("The sale is very busy. Try again.", err)
+		}
+		select {
+		case <-c.done: // answered meanwhile
+		default:
+			return flashgate.Reserved{}, unknown(r.Order, err)
+		}
+	}
+	return c.result, c.err
+}
+
+// wait sends the call and waits for its answer, for Timeout at most. A timer that is used
+// again costs a third of a context of one's own.
+func (g *Gate) wait(ctx context.Context, c *call) error {
+	timer, _ := g.timers.Get().(*time.Timer)
+	if timer == nil {
+		timer = time.NewTimer(g.cfg.Timeout)
+	} else {
+		timer.Reset(g.cfg.Timeout)
+	}
+	defer func() {
+		timer.Stop()
+		g.timers.Put(timer)
+	}()
 	g.join(c)
 	select {
 	case <-c.done:
-		return c.result, c.err
+		return nil
 	case <-ctx.Done():
-	}
-	if g.withdraw(c) {
-		return flashgate.Reserved{}, unavailable("The sale is very busy. Try again.", ctx.Err())
-	}
-	select {
-	case <-c.done: // answered meanwhile
-		return c.result, c.err
-	default:
-		return flashgate.Reserved{}, unknown(r.Order, ctx.Err())
+		return ctx.Err()
+	case <-timer.C:
+		return context.DeadlineExceeded
 	}
 }
 
@@ -191,20 +214,33 @@ func (g *Gate) withdraw(c *call) bool {
 	return true
 }
 
-// next takes the calls that are to travel together, oldest first. Without any, or
-// while too many messages wait for their confirms, the worker has to end.
-func (g *Gate) next(sale flashgate.SaleID, l *lane) []*call {
+// next takes the calls that are to travel together, oldest first, and what is to leave
+// the outbox with them. Without any call, or while too many messages wait for their
+// confirms, the worker has to end; what is to leave the outbox then waits for the next
+// batch, unless nobody is there who could bring one.
+func (g *Gate) next(sale flashgate.SaleID, l *lane) (batch []*call, published []flashgate.OrderID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var batch []*call
 	if l.publishing < MaxPublishing {
 		batch = l.take()
 	}
 	if len(batch) == 0 {
 		l.reserving = false
-		g.drop(sale, l)
+		published = g.leave(sale, l)
+		return nil, published
 	}
-	return batch
+	published, l.published = l.published, nil
+	return batch, published
+}
+
+// leave ends somebody's work for a lane, with mu held. It returns what is to be taken out
+// of the outbox, if no batch can be expected that does so.
+func (g *Gate) leave(sale flashgate.SaleID, l *lane) (published []flashgate.OrderID) {
+	if !l.reserving && len(l.queue) == 0 {
+		published, l.published = l.published, nil
+	}
+	g.drop(sale, l)
+	return published
 }
 
 // take moves calls out of the queue.

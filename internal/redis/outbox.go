@@ -20,6 +20,13 @@ func (s *Store) Published(ctx context.Context, sale flashgate.SaleID, ids []flas
 	return err
 }
 
+func (s *Store) publishedIfAny(ctx context.Context, sale flashgate.SaleID, ids []flashgate.OrderID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.Published(ctx, sale, ids)
+}
+
 // Lease leases what waits in the outbox. CodeSaleClosed when the sale is not open.
 //
 // When go-redis repeats it because the first reply was lost, the first lease is

@@ -42,6 +42,11 @@ var ErrNotReserved = errors.New("nothing was reserved")
 // the answer where a connection broke and the second try refused: the first may still
 // be granted.
 func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+	return s.ReserveAfter(ctx, sale, nil, rs)
+}
+
+// ReserveAfter is Published and Reserve in one script. What is said of Reserve holds.
+func (s *Store) ReserveAfter(ctx context.Context, sale flashgate.SaleID, published []flashgate.OrderID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
 	const op = "redis.Reserve"
 	for _, r := range rs {
 		if err := r.Validate(); err != nil {
@@ -52,9 +57,10 @@ func (s *Store) Reserve(ctx context.Context, sale flashgate.SaleID, rs []flashga
 		}
 	}
 	if len(rs) == 0 {
-		return nil, nil
+		return nil, s.publishedIfAny(ctx, sale, published)
 	}
-	args := make([]any, 0, 4*len(rs))
+	args := orders(published, make([]any, 1, 1+len(published)+4*len(rs))...)
+	args[0] = len(published)
 	for _, r := range rs {
 		args = append(args, string(r.Order), string(r.User), r.Units, r.At)
 	}
@@ -239,4 +245,7 @@ func readRecords(op string, texts []string) ([]flashgate.Reservation, error) {
 	return rs, nil
 }
 
-var _ flashgate.Stock = (*Store)(nil)
+var (
+	_ flashgate.Stock          = (*Store)(nil)
+	_ flashgate.OutboxReserver = (*Store)(nil)
+)

@@ -70,6 +70,18 @@ local function waits(order)
   return redis.call('ZSCORE', OUTBOX, order) or redis.call('ZSCORE', LEASED, order)
 end
 
+-- forget takes orders out of the outbox. Leased ones are rare, and to ask whether there
+-- are any is cheaper than to name each.
+local function forget(orders)
+  if #orders == 0 then
+    return
+  end
+  send('ZREM', OUTBOX, orders)
+  if redis.call('EXISTS', LEASED) == 1 then
+    send('ZREM', LEASED, orders)
+  end
+end
+
 -- freed tells the gateways that what was answered before this epoch and seq about the
 -- sale being sold out counts no more. It comes last in a verb, and one that could not
 -- tell has done its work all the same: who hears nothing asks again by itself.

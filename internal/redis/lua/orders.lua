@@ -83,8 +83,7 @@ local function save(head)
   send('HSET', HELD, set_held)
   send('ZADD', OUTBOX, entered)
   send('HDEL', HELD, left)
-  send('ZREM', OUTBOX, left)
-  send('ZREM', LEASED, left)
+  forget(left)
   for i = 1, #users do
     local user = users[i]
     if bought[user] and bought[user] > 0 then

@@ -4,6 +4,5 @@
 if not open_head() then
   return 'closed'
 end
-send('ZREM', OUTBOX, ARGV)
-send('ZREM', LEASED, ARGV)
+forget(ARGV)
 return 'ok'

@@ -1,4 +1,5 @@
--- Reserve decides a batch, in order. ARGV: order, user, units and at of each.
+-- Reserve decides a batch, in order. ARGV: how many orders are to be taken out of the
+-- outbox before, and these, then order, user, units and at of each reservation.
 --
 -- Reply: 'closed', or an array: the epoch, the seq that is applied, ms until the start
 -- and until the end, one letter for each reservation, then the earlier orders of those
@@ -10,8 +11,18 @@ end
 local now = clock()
 local ms, stamp = math.floor(now / 1000), text(now)
 
+local published = tonumber(ARGV[1])
+if published > 0 then
+  local ids = {}
+  for i = 1, published do
+    ids[i] = ARGV[i + 1]
+  end
+  forget(ids)
+end
+
+local first = 2 + published
 local orders, names = {}, {}
-for i = 1, #ARGV, 4 do
+for i = first, #ARGV, 4 do
   orders[#orders + 1] = ARGV[i]
   names[#names + 1] = ARGV[i + 1]
 end
@@ -20,7 +31,8 @@ read(orders, names)
 local changed = false
 local fresh, letters, priors = {}, {}, {}
 for i = 1, #orders do
-  local order, user, units, at = orders[i], names[i], ARGV[4 * i - 1], ARGV[4 * i]
+  local at_units = first + 4 * i - 2
+  local order, user, units, at = orders[i], names[i], ARGV[at_units], ARGV[at_units + 1]
   local letter
   if decided[order] then
     letter = decided[order] == units .. ' ' .. user and 'A' or 'X'
