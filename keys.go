@@ -14,9 +14,8 @@ import (
 type Keyring struct{ keys []signingKey }
 
 type signingKey struct {
-	id      [keyIDSize]byte
-	secret  []byte
-	hashers *sync.Pool // of *hasher; shared by the copies of the key
+	id   [keyIDSize]byte
+	macs *sync.Pool // of *hasher
 }
 
 // Keys gives the keys that hold now. They may be others a second later, so whoever has
@@ -82,7 +81,7 @@ func ParseKeySchedule(text string) (*KeySchedule, error) {
 			return nil, Invalid(op, "keys", "key %d is not the base64url of 32 bytes; make one with: caddy flashgate sign key", i+1)
 		}
 		sum := sha256.Sum256(append([]byte("flashgate key id\x00"), secret...))
-		k.key.secret, k.key.hashers = secret, new(sync.Pool)
+		k.key.macs = newHashers(secret)
 		copy(k.key.id[:], sum[:])
 		for _, part := range parts[1:] {
 			if err := k.parse(part); err != nil {

@@ -1,13 +1,10 @@
 package flashgate
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"hash"
 	"strings"
 	"time"
 )
@@ -85,39 +82,6 @@ func (k *Keyring) find(id [keyIDSize]byte) (*signingKey, bool) {
 	return &k.keys[0], false
 }
 
-// mac is sum, cut to macSize.
-func (s *signingKey) mac(label string, fields ...string) (out [macSize]byte) {
-	sum := s.sum(label, fields...)
-	copy(out[:], sum[:])
-	return out
-}
-
-// sum is HMAC-SHA-256 (RFC 2104) over a label and fields, each after its length. The
-// label keeps the kinds of MAC apart.
-func (s *signingKey) sum(label string, fields ...string) (out [sha256.Size]byte) {
-	h, _ := s.hashers.Get().(*hasher)
-	if h == nil {
-		h = &hasher{hmac: hmac.New(sha256.New, s.secret)}
-	}
-	message := append(binary.BigEndian.AppendUint32(h.message[:0], uint32(len(label))), label...)
-	for _, f := range fields {
-		message = append(binary.BigEndian.AppendUint32(message, uint32(len(f))), f...)
-	}
-	h.hmac.Reset()
-	h.hmac.Write(message)
-	h.message = h.hmac.Sum(message[:0])
-	copy(out[:], h.message)
-	s.hashers.Put(h)
-	return out
-}
-
-// hasher is an HMAC that has its key already, which is half of the work of a short
-// message, and room for the message.
-type hasher struct {
-	hmac    hash.Hash
-	message []byte
-}
-
 // Claim is what a path token stands for: it belongs to one user in one session,
 // for one sale, until a moment.
 type Claim struct {
@@ -167,13 +131,17 @@ func (s *signingKey) order(c Claim, nonce [nonceSize]byte) OrderID {
 	return OrderID(string(sale) + "." + strict.EncodeToString(b))
 }
 
+// errPath is what Open says of a token that is no good.
+var errPath = &Error{Code: CodePathInvalid, Op: "flashgate.Open", Message: "Ask for a new address and use it in time."}
+
 // Open verifies a path token against the claim and the time. Every reason to
 // refuse it gives the same CodePathInvalid, after the same work.
 func (k *Keyring) Open(path string, c Claim, now time.Time) (order OrderID, expires time.Time, err error) {
 	var raw [pathSize]byte
 	ok := len(path) == strict.EncodedLen(pathSize)
 	if ok {
-		_, derr := strict.Decode(raw[:], []byte(path))
+		var text [2 * pathSize]byte
+		_, derr := strict.Decode(raw[:], text[:copy(text[:], path)])
 		ok = derr == nil
 	}
 	key, known := k.find([keyIDSize]byte(raw[:keyIDSize]))
@@ -181,11 +149,10 @@ func (k *Keyring) Open(path string, c Claim, now time.Time) (order OrderID, expi
 	want := key.pathMAC(c, signed)
 	same := subtle.ConstantTimeCompare(want[:], raw[pathSize-macSize:]) == 1
 	expires = time.UnixMilli(int64(binary.BigEndian.Uint64(signed[nonceSize:])))
-	order = key.order(c, [nonceSize]byte(signed))
 	if !ok || !known || !same || !now.Before(expires) {
-		return "", time.Time{}, &Error{Code: CodePathInvalid, Op: "flashgate.Open", Message: "Ask for a new address and use it in time."}
+		return "", time.Time{}, errPath
 	}
-	return order, expires, nil
+	return key.order(c, [nonceSize]byte(signed)), expires, nil
 }
 
 // VerifyOrder reports whether the id was minted for the user: CodeNotFound if

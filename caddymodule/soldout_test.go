@@ -219,16 +219,36 @@ func TestSoldOutAndOver(t *testing.T) {
 	r.again(t, 0, "opened again")
 	r.again(t, 1, "opened again")
 	r.soldOut(t)
-	now := time.Now()
-	_, err := r.store.Apply(t.Context(), "1", []flashgate.LogEntry{{
-		Sale: "1", Epoch: 3, Seq: 1, Starts: now.Add(-time.Hour), Ends: now.Add(-time.Minute), Changes: []flashgate.Change{{Kind: flashgate.ChangeWindow}},
-	}})
-	if err != nil {
-		t.Fatal(err)
+	window := func(seq uint64, starts, ends time.Duration) {
+		t.Helper()
+		now := time.Now()
+		_, err := r.store.Apply(t.Context(), "1", []flashgate.LogEntry{{
+			Sale: "1", Epoch: 3, Seq: seq, Starts: now.Add(starts), Ends: now.Add(ends), Changes: []flashgate.Change{{Kind: flashgate.ChangeWindow}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	for i := range r.gateways {
-		eventually(t, "it is over", func() bool { return r.buy(i).Code() == flashgate.CodeEnded })
-		r.want(t, i, http.StatusGone, flashgate.CodeEnded, "over")
+	for seq, x := range []struct {
+		starts, ends time.Duration
+		status       int
+		code         flashgate.Code
+	}{
+		{-time.Hour, -time.Minute, http.StatusGone, flashgate.CodeEnded},
+		{time.Hour, 2 * time.Hour, http.StatusForbidden, flashgate.CodeNotStarted},
+		{-time.Hour, time.Hour, http.StatusConflict, flashgate.CodeSoldOut},
+	} {
+		window(uint64(seq+1), x.starts, x.ends)
+		for i := range r.gateways {
+			eventually(t, "the gateway hears of the window", func() bool { return r.buy(i).Code() == x.code })
+			before := r.scripts(t)
+			for range 5 {
+				r.want(t, i, x.status, x.code, "from then on")
+			}
+			if n := r.scripts(t) - before; n != 0 {
+				t.Errorf("%s: Redis was asked %d times", x.code, n)
+			}
+		}
 	}
 }
 

@@ -76,7 +76,9 @@ type Handler struct {
 	local  *ratelimit.Table // counts while the backend is away, and refusals
 	begin  time.Time
 
-	allowed, refused app.Counter // what most requests come to
+	// What most requests come to.
+	allowed app.Counter
+	refused *app.Refusal
 }
 
 // CaddyModule returns the Caddy module information.
@@ -103,7 +105,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 			return fmt.Errorf("access_limit: block: %w", err)
 		}
 	}
-	h.allowed, h.refused = app.DecisionCounter(op, "allowed"), app.DecisionCounter(op, string(flashgate.CodeRateLimited))
+	h.allowed = app.DecisionCounter(op, "allowed")
+	h.refused = app.NewRefusal(&flashgate.Error{Code: flashgate.CodeRateLimited, Op: op, Message: "Wait a little and try again."}, string(flashgate.CodeRateLimited))
 	events, err := ctx.App("events")
 	if err != nil {
 		return err
@@ -214,9 +217,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeCaptchaRequired, Op: op, Message: "Solve a captcha to go on."}, h.Errors.Caddy())
 	}
-	h.refused.Inc()
-	return h.app.Fail(w, r, op, &flashgate.Error{Code: flashgate.CodeRateLimited, Op: op,
-		Message: "Wait a little and try again.", RetryAfter: d.wait()}, h.Errors.Caddy())
+	return h.refused.Send(w, d.wait(), h.Errors.Caddy())
 }
 
 // chargeHere counts in this process, with a share of each limit.

@@ -190,7 +190,7 @@ func (l *Limit) setDefaults() {
 	l.exceeded = app.ExceededCounter(l.Name, !l.DryRun)
 	l.places = make([]string, len(l.By))
 	for i, by := range l.By {
-		l.places[i] = placeholder(by)
+		l.places[i] = app.Placeholder(by)
 	}
 }
 
@@ -221,7 +221,7 @@ func (l *Limit) cost(repl *caddy.Replacer) int {
 	if l.Cost == "" {
 		return 1
 	}
-	n, err := strconv.Atoi(repl.ReplaceAll(l.Cost, ""))
+	n, err := strconv.Atoi(app.Setting(repl, l.Cost))
 	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
 		return 1
 	}
@@ -274,15 +274,6 @@ func (l *Limit) part(i int, r *http.Request, repl *caddy.Replacer) (kind, who st
 	return "address ", l.address(r)
 }
 
-// placeholder is the name of the placeholder that s is, without the text around it that
-// would have to be read for every request; else empty.
-func placeholder(s string) string {
-	if len(s) < 3 || s[0] != '{' || s[len(s)-1] != '}' || strings.ContainsAny(s[1:len(s)-1], `{}\`) {
-		return ""
-	}
-	return s[1 : len(s)-1]
-}
-
 // address is the client's as Caddy knows it, never from a header of the visitor's.
 func (l *Limit) address(r *http.Request) string {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
@@ -296,7 +287,12 @@ func (l *Limit) address(r *http.Request) string {
 		bits = l.IPv4Prefix
 	}
 	if bits == a.BitLen() {
-		return a.String()
+		var room [64]byte
+		written := a.AppendTo(room[:0])
+		if string(written) == text { // as it usually is
+			return text
+		}
+		return string(written)
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {

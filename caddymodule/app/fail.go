@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Fail is the one way a directive refuses a request. It writes err as problem+json
+// Fail is the one way a directive refuses a request, but for a Refusal. It writes err as problem+json
 // (RFC 9457) and returns nil; with caddyErrors it sets only the headers that belong
 // to err and returns it as a caddyhttp error, for the site's own handle_errors.
 //

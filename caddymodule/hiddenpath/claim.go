@@ -18,7 +18,7 @@ import (
 // segments by name from either pattern.
 func (h *Handler) claim(r *http.Request, p app.Pattern, vals []string) (flashgate.Claim, flashgate.UserID, error) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	name, session := repl.ReplaceAll(h.User, ""), repl.ReplaceAll(h.Session, "")
+	name, session := app.Setting(repl, h.User), app.Setting(repl, h.Session)
 	var user flashgate.UserID
 	if name != "" {
 		var err error
@@ -38,7 +38,7 @@ func (h *Handler) claim(r *http.Request, p app.Pattern, vals []string) (flashgat
 		return flashgate.Claim{Sale: p.Value(vals, h.Sale), Session: session + more.String(), User: string(user)}, user, nil
 	}
 	// The pattern has spaces and slashes, so this scope is never a sale's id.
-	c := flashgate.Claim{Sale: h.Guard.String() + more.String(), Session: session, User: "user " + string(user)}
+	c := flashgate.Claim{Sale: h.scope + more.String(), Session: session, User: "user " + string(user)}
 	if user == "" {
 		address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 		c.User = "address " + address

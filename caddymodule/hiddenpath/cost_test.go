@@ -68,6 +68,46 @@ func BenchmarkHandler(b *testing.B) {
 	run("another path", func() (*hiddenpath.Handler, string) { return alone, "/goods/7" }, 200)
 }
 
+// A path that is no good, refused before any look into the store, allocates no more than
+// Caddy's own `respond` with the same answer.
+func TestRefusalAllocations(t *testing.T) {
+	gatewaytest.Run(t, "SITE {\nrespond ok\n}\n")
+	none := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	alone, sale := provision(t, ""), provision(t, "id")
+	minted := httptest.NewRecorder()
+	if err := alone.ServeHTTP(minted, request(t.Context(), "/files/7/link"), none); err != nil {
+		t.Fatal(err)
+	}
+	var token struct{ Path string }
+	if err := json.Unmarshal(minted.Body.Bytes(), &token); err != nil {
+		t.Fatal(err)
+	}
+	for what, x := range map[string]struct {
+		h    *hiddenpath.Handler
+		path string
+	}{
+		"made up":           {alone, "/files/7/get/made-up"},
+		"of another place":  {alone, "/files/8/get/" + token.Path},
+		"below the token":   {alone, "/files/7/get/" + token.Path + "/x"},
+		"made up, a sale":   {sale, "/files/7/get/made-up"},
+		"without the sale":  {sale, "/files/7/get/" + token.Path},
+		"the place, a sale": {sale, "/files/7/get"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r, w := request(t.Context(), x.path), httptest.NewRecorder()
+			if err := x.h.ServeHTTP(w, r, none); err != nil {
+				t.Fatal(err)
+			}
+			ours := gatewaytest.Allocs(t, 404, func(w http.ResponseWriter) error { return x.h.ServeHTTP(w, r, none) })
+			respond := gatewaytest.RespondAllocs(t, r, w)
+			t.Logf("%.0f allocations, respond %.0f", ours, respond)
+			if ours > respond {
+				t.Errorf("%.0f allocations; respond with the same answer has %.0f", ours, respond)
+			}
+		})
+	}
+}
+
 // provision is a handler of the running app, with a sale or without.
 func provision(tb testing.TB, sale string) *hiddenpath.Handler {
 	tb.Helper()

@@ -27,7 +27,7 @@ const MaxReply = maxReply
 
 // Refuse answers as every invalid token is answered.
 func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request) error {
-	return h.refuse(w, r, pathInvalid)
+	return h.refuseInvalid(w)
 }
 
 // OneTimeKey is where the state of a token is kept.

@@ -26,7 +26,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, vals []string, n
 	token := h.Guard.Value(vals, h.token)
 	order, expires, err := keys.Open(token, claim, time.Now())
 	if err != nil {
-		return h.refuse(w, r, pathInvalid)
+		return h.refuseInvalid(w)
 	}
 	if h.Sale == "" {
 		return h.once(w, r, token, expires, Grant{User: user}, next)

@@ -75,10 +75,13 @@ type Handler struct {
 
 	Signatures
 
-	app    *app.App
-	logger *zap.Logger
-	token  string   // name of the guard's last segment
-	extra  []string // the guard's other names, without the sale
+	app     *app.App
+	logger  *zap.Logger
+	invalid *app.Refusal // of pathInvalid
+
+	token string   // name of the guard's last segment
+	extra []string // the guard's other names, without the sale
+	scope string   // the guard's pattern
 
 	trees  trees // of Signed
 	verify signedurl.Policy
@@ -95,6 +98,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	h.logger = ctx.Logger()
+	h.invalid = app.NewRefusal(pathInvalid, string(pathInvalid.Code), "Referrer-Policy", "no-referrer")
 	if h.app, err = app.Get(ctx); err != nil || len(h.Signed) > 0 {
 		return errors.Join(err, h.provisionSigned())
 	}
@@ -109,7 +113,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	names := h.Guard.Names()
 	h.token = names[len(names)-1]
-	h.extra = nil
+	h.extra, h.scope = nil, h.Guard.String()
 	for _, n := range names[:len(names)-1] {
 		if n != h.Sale {
 			h.extra = append(h.extra, n)
@@ -131,18 +135,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.guard(w, r, vals, next)
 	}
 	if h.Guard.Under(path) {
-		return h.refuse(w, r, pathInvalid)
+		return h.refuseInvalid(w)
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// pathInvalid is the one answer to whatever is wrong with a path.
+// pathInvalid is whatever is wrong with a path.
 var pathInvalid = &flashgate.Error{Code: flashgate.CodePathInvalid, Op: op, Message: "Ask for a new address and use it in time."}
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	app.CountDecision(op, string(flashgate.ErrorCode(err)))
 	w.Header()["Referrer-Policy"] = []string{"no-referrer"} // and no-store, as every refusal
 	return h.app.Fail(w, r, op, err, h.Errors.Caddy())
+}
+
+// refuseInvalid is the one answer to whatever is wrong with a path.
+func (h *Handler) refuseInvalid(w http.ResponseWriter) error {
+	return h.invalid.Send(w, 0, h.Errors.Caddy())
 }
 
 // Interface guards.

@@ -46,7 +46,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, token string, exp
 	case err != nil:
 		return h.refuse(w, r, err)
 	case !ok: // over meanwhile, or lost
-		return h.refuse(w, r, pathInvalid)
+		return h.refuseInvalid(w)
 	case isFresh(before) || bytes.Equal(before, mine): // mine: the command was repeated
 	default:
 		return h.repeat(w, r, before)

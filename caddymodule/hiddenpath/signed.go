@@ -63,7 +63,7 @@ func (h *Handler) serveSigned(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	result := h.verify.Verify(keys, facts(r), time.Now())
 	if result.Status != signedurl.Valid {
-		return h.refuse(w, r, pathInvalid)
+		return h.refuseInvalid(w)
 	}
 	app.CountDecision(op, "passed")
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)

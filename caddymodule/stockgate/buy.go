@@ -26,8 +26,7 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 		return h.refuse(w, r, err)
 	}
 	if answer, known := h.gate.Known(r.Context(), sale, res.Units); known {
-		h.flags[answer.Outcome].Inc()
-		return h.app.Fail(w, r, op, h.judge(r.Context(), sale, answer), h.Errors.Caddy())
+		return h.flagged(w, answer)
 	}
 	if res.Order == "" {
 		if res.Order, err = h.mint(sale, res.User); err != nil {
@@ -82,7 +81,7 @@ func (h *Handler) reservation(r *http.Request, segment string) (res flashgate.Re
 
 // units is how many the request wants.
 func (h *Handler) units(repl *caddy.Replacer) (int, error) {
-	units, err := strconv.Atoi(repl.ReplaceAll(h.Units, ""))
+	units, err := strconv.Atoi(app.Setting(repl, h.Units))
 	if err != nil || units < 1 || units > flashgate.MaxUnits {
 		return 0, flashgate.Invalid(op, "units", "must be a number between 1 and %d", flashgate.MaxUnits)
 	}
@@ -91,7 +90,7 @@ func (h *Handler) units(repl *caddy.Replacer) (int, error) {
 
 // own finds user and sale where no hidden path did.
 func (h *Handler) own(r *http.Request, repl *caddy.Replacer, segment string) (flashgate.UserID, flashgate.SaleID, error) {
-	name := repl.ReplaceAll(h.User, "")
+	name := app.Setting(repl, h.User)
 	if name == "" {
 		return "", "", app.Unauthenticated(r, op)
 	}

@@ -20,13 +20,6 @@ func init() {
 // op names the directive in errors, logs and metrics.
 const op = "stock_gate"
 
-// flagNames count the refusals for which the stock was not asked.
-var flagNames = map[flashgate.Outcome]string{
-	flashgate.OutcomeSoldOut:    "sold_out_flag",
-	flashgate.OutcomeEnded:      "ended_flag",
-	flashgate.OutcomeNotStarted: "not_started_flag",
-}
-
 // Handler answers the request that buys. It never hands it on: the order worker
 // places the order, and the buyer polls it at the Location that is answered.
 //
@@ -92,7 +85,7 @@ type Handler struct {
 	gate  *gate.Gate
 	below app.Pattern // whatever is at or below the pattern
 
-	flags map[flashgate.Outcome]app.Counter // of flagNames, looked up once: the label costs more than the count
+	flags flags
 }
 
 // CaddyModule returns the Caddy module information.
@@ -118,11 +111,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	}
 	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut),
 		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
-	h.flags = map[flashgate.Outcome]app.Counter{}
-	for outcome, name := range flagNames {
-		app.ExpectDecisions(op, name)
-		h.flags[outcome] = app.DecisionCounter(op, name)
-	}
+	h.flags = newFlags()
 	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
 		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil

@@ -76,10 +76,7 @@ func RetryAfter(d time.Duration) string {
 func Write(w http.ResponseWriter, err error) {
 	doc := New(err)
 	h := w.Header()
-	delete(h, "Content-Length")
-	delete(h, "Content-Encoding")
-	delete(h, "Etag")
-	delete(h, "Last-Modified")
+	forget(h)
 	values := &[3]string{2: ContentType}
 	setHeader(h, err, values)
 	h["Content-Type"] = values[2:3:3] // which no browser sniffs (WHATWG MIME Sniffing, section 7)
@@ -88,6 +85,14 @@ func Write(w http.ResponseWriter, err error) {
 	*body = append(doc.appendJSON((*body)[:0]), '\n')
 	_, _ = w.Write(*body) // a client that went away is not worth a word here
 	bodies.Put(body)
+}
+
+// forget drops what was said of another document.
+func forget(h http.Header) {
+	delete(h, "Content-Length")
+	delete(h, "Content-Encoding")
+	delete(h, "Etag")
+	delete(h, "Last-Modified")
 }
 
 // bodies are buffers of documents that have been sent.
