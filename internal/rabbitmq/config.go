@@ -14,7 +14,7 @@ const (
 	DefaultPrefix        = "flashgate"
 	DefaultQueues        = 8
 	DefaultHeartbeat     = 5 * time.Second
-	DefaultPrefetch      = 256
+	DefaultPrefetch      = 1024
 	DefaultDeliveryLimit = 50
 )
 
@@ -52,7 +52,7 @@ type Config struct {
 	// connection, in whole seconds, 1 to 60; default 5 s.
 	Heartbeat time.Duration
 	// Prefetch is how many messages of each queue a consumer holds unacked, 1 to
-	// 65,535; default 256. A message has at most flashgate.MaxMessageBytes.
+	// 65,535; default 1024. A message has at most flashgate.MaxMessageBytes.
 	Prefetch int
 
 	// Logger gets lost connections, and messages that the broker refused. Default: none.
