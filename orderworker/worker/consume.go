@@ -82,7 +82,11 @@ func (r *run) receive(out chan<- []flashgate.Delivery) {
 // is not decided then goes back.
 func (r *run) decideBatches(in <-chan *batch, out chan<- *batch) {
 	var returned backoff
-	for b := range in {
+	for {
+		b, ok := r.nextBatch(in)
+		if !ok {
+			return
+		}
 		r.decideBatch(b)
 		_, back := b.outcome()
 		out <- b
@@ -95,6 +99,22 @@ func (r *run) decideBatches(in <-chan *batch, out chan<- *batch) {
 		<-b.finished
 		sleep(r.stop, min(returned.next(), longestReturn))
 	}
+}
+
+// rushFrom is the smallest batch that is not one of everyday business.
+const rushFrom = 64
+
+// nextBatch waits for a batch. It is a rush while large ones are there before they are
+// asked for.
+func (r *run) nextBatch(in <-chan *batch) (b *batch, ok bool) {
+	select {
+	case b, ok = <-in:
+		r.rush.Store(ok && b.parts >= rushFrom)
+	default:
+		r.rush.Store(false)
+		b, ok = <-in
+	}
+	return b, ok
 }
 
 // decideBatch decides what is in a batch, and then records its fences.

@@ -161,5 +161,6 @@ type run struct {
 	stop  context.Context
 	calls context.Context
 
-	returned returned // deliveries that went back to the queue
+	returned returned    // deliveries that went back to the queue
+	rush     atomic.Bool // large batches follow one another
 }
