@@ -66,7 +66,7 @@ func TestLoneOrderWaitsForNothing(t *testing.T) {
 		}}
 		w := r.start(s.use)
 		for i := range 20 {
-			time.Sleep(time.Duration(i) * 77 * time.Millisecond) // of that clock
+			<-time.After(time.Duration(i) * 77 * time.Millisecond) // of that clock
 			synctest.Wait()
 			begin := time.Now()
 			r.reserve("1", fmt.Sprint("u", i))
