@@ -108,6 +108,7 @@ func TestStoppedBeforeAck(t *testing.T) {
 	for _, id := range ids {
 		r.becomes(id, "pending")
 	}
+	r.eventually("all are acked", func() bool { return r.queued() == 0 })
 	w.stop()
 	// A transaction that the stop has cut off may be done, and not counted.
 	d, n := w.metric("flashgate_worker_duplicates_total"), w.metric("flashgate_worker_decided_total")
