@@ -96,9 +96,12 @@ func tooLarge(op string, n int) error {
 // DecodeMessage reads the canonical form and nothing else. CodeTooLarge above
 // MaxMessageBytes, CodeInvalid for everything else that is wrong.
 func DecodeMessage(body []byte) (Message, error) {
-	m, err := decodeForm(body)
-	if err != nil {
-		return Message{}, err
+	m, ok := scanMessage(body)
+	if !ok {
+		var err error
+		if m, err = decodeForm(body); err != nil {
+			return Message{}, err
+		}
 	}
 	if err := m.Validate(); err != nil {
 		return Message{}, err

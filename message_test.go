@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,55 @@ func TestDecodeMessageIsStrict(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, body)
 		}
 	}
+}
+
+// What a gateway writes is read as fast as possible, and as strictly: each byte of a
+// message is changed, taken out and doubled, and what is then read encodes to the same
+// bytes or is refused.
+func TestDecodeMessageByteByByte(t *testing.T) {
+	t.Parallel()
+	good, err := flashgate.EncodeMessage(fixedMessage(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	try := func(body []byte) {
+		m, err := flashgate.DecodeMessage(body)
+		if err != nil {
+			return
+		}
+		read++
+		if again, err := flashgate.EncodeMessage(m); err != nil || !bytes.Equal(again, body) {
+			t.Errorf("%q is read, and encodes to %q, %v", body, again, err)
+		}
+	}
+	for i := range good {
+		try(slices.Delete(bytes.Clone(good), i, i+1))
+		try(slices.Insert(bytes.Clone(good), i, good[i]))
+		for _, c := range []byte("0-+. \n\"\\/,:}]x<\x00\x7f\x80\xff") {
+			changed := bytes.Clone(good)
+			changed[i] = c
+			try(changed)
+			try(slices.Insert(bytes.Clone(good), i, c))
+		}
+		try(good[:i])
+	}
+	if read < 100 {
+		t.Errorf("only %d of them were read: this tries nothing", read)
+	}
+}
+
+func BenchmarkDecodeMessage(b *testing.B) {
+	body, err := flashgate.EncodeMessage(fixedMessage(256))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := flashgate.DecodeMessage(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(256*b.N), "ns/order")
 }
 
 func TestMessageBounds(t *testing.T) {

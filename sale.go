@@ -2,7 +2,6 @@ package flashgate
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -15,18 +14,18 @@ type SaleID string
 
 // ParseSaleID checks the form of a sale id.
 func ParseSaleID(s string) (SaleID, error) {
-	if s == "" || len(s) > 32 || strings.Trim(s, saleAlphabet) != "" {
+	if s == "" || len(s) > 32 {
 		return "", Invalid("flashgate.ParseSaleID", "sale", "must be 1 to 32 characters of A-Z a-z 0-9 _ -")
 	}
-	for _, r := range s {
-		if !strings.ContainsRune(saleAlphabet, r) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
 			return "", Invalid("flashgate.ParseSaleID", "sale", "must be 1 to 32 characters of A-Z a-z 0-9 _ -")
 		}
 	}
 	return SaleID(s), nil
 }
-
-const saleAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 // Phase says where a sale stands on a clock.
 type Phase string

@@ -52,7 +52,7 @@ func (s *Store) Replay(ctx context.Context, id flashgate.OrderID, ttl time.Durat
 		if _, err := t.exec(query("dead_letter_drop"), id); err != nil {
 			return flashgate.Decision{}, err
 		}
-		ds, err := t.decide(r.Order.Sale(), []flashgate.Reservation{r}, ttl)
+		ds, err := t.decide(r.Order.Sale(), []flashgate.Reservation{r}, ttl, false)
 		if err != nil {
 			return flashgate.Decision{}, err
 		}
@@ -78,8 +78,11 @@ func (s *Store) Drop(ctx context.Context, id flashgate.OrderID) error {
 		if !ok {
 			return struct{}{}, nil
 		}
-		b, err := t.begin(r.Order.Sale(), []flashgate.Reservation{r}, 0)
+		b, err := t.begin(r.Order.Sale(), 0)
 		if err != nil {
+			return struct{}{}, err
+		}
+		if err := t.read(b, []flashgate.Reservation{r}); err != nil {
 			return struct{}{}, err
 		}
 		if _, there := b.rows[id]; there {

@@ -8,7 +8,7 @@ import (
 
 // event is a row of the outbox of events.
 func (l *locked) event(kind flashgate.EventKind, order flashgate.OrderID, user flashgate.UserID, units int64) []any {
-	return []any{kind, l.ID, order, user, units, l.Seq, l.at}
+	return []any{string(kind), string(l.ID), string(order), string(user), units, int64(l.Seq), l.at}
 }
 
 func scanEvent(r scanner) (e flashgate.Event, err error) {

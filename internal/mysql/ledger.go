@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"flashgate"
@@ -16,7 +17,7 @@ const maxID = 128
 
 // Decide decides a batch in as many round trips as there are tables, however large it
 // is: begin, lock the sale, read what is known, write each table with one statement,
-// commit.
+// commit. A large batch is first taken for new, see fresh.
 func (s *Store) Decide(ctx context.Context, sale flashgate.SaleID, rs []flashgate.Reservation, ttl time.Duration) ([]flashgate.Decision, error) {
 	const op = "mysql.Decide"
 	for _, r := range rs {
@@ -27,7 +28,15 @@ func (s *Store) Decide(ctx context.Context, sale flashgate.SaleID, rs []flashgat
 	if len(rs) == 0 {
 		return nil, nil
 	}
-	return write(ctx, s, op, repeatable, func(t *txn) ([]flashgate.Decision, error) { return t.decide(sale, rs, ttl) })
+	fresh := len(rs) >= freshFrom && s.repeats.Add(-1) < 0
+	return write(ctx, s, op, repeatable, func(t *txn) ([]flashgate.Decision, error) {
+		out, err := t.decide(sale, rs, ttl, fresh)
+		if duplicateKey(err) || slices.ContainsFunc(out, func(d flashgate.Decision) bool { return d.Duplicate }) {
+			fresh = false
+			s.repeats.Store(carefulFor)
+		}
+		return out, err
+	})
 }
 
 // batch is what the reservations of one Decide share: what is known, and what there
@@ -35,6 +44,7 @@ func (s *Store) Decide(ctx context.Context, sale flashgate.SaleID, rs []flashgat
 type batch struct {
 	locked
 	known bool // the sale is in the database
+	fresh bool // none of the users is known to have a share
 	ttl   time.Duration
 
 	rows  map[flashgate.OrderID]flashgate.Order
@@ -46,21 +56,21 @@ type batch struct {
 	sold                            int64
 }
 
-// begin locks the sale and reads what is known of the reservations.
-func (t *txn) begin(id flashgate.SaleID, rs []flashgate.Reservation, ttl time.Duration) (*batch, error) {
+// begin locks the sale. An unknown one is no error: what is of it is buried.
+func (t *txn) begin(id flashgate.SaleID, ttl time.Duration) (*batch, error) {
 	l, err := t.lock(id)
 	known := err == nil
 	if errors.Is(err, sql.ErrNoRows) {
 		l.ID = id
 		err = t.row("now").Scan(&l.at)
 	}
-	if err != nil {
-		return nil, err
-	}
 	l.Seq++ // of the entry that this batch may write
-	b := &batch{locked: l, known: known, ttl: ttl,
+	return newBatch(l, known, ttl), err
+}
+
+func newBatch(l locked, known bool, ttl time.Duration) *batch {
+	return &batch{locked: l, known: known, ttl: ttl,
 		rows: map[flashgate.OrderID]flashgate.Order{}, dead: map[flashgate.OrderID]string{}, taken: map[flashgate.UserID]int{}}
-	return b, t.read(b, rs)
 }
 
 // read asks for rows, dead letters and shares in one round trip.
@@ -90,9 +100,17 @@ func (t *txn) read(b *batch, rs []flashgate.Reservation) error {
 	return err
 }
 
-func (t *txn) decide(id flashgate.SaleID, rs []flashgate.Reservation, ttl time.Duration) ([]flashgate.Decision, error) {
-	b, err := t.begin(id, rs, ttl)
+func (t *txn) decide(id flashgate.SaleID, rs []flashgate.Reservation, ttl time.Duration, fresh bool) ([]flashgate.Decision, error) {
+	b, err := t.begin(id, ttl)
 	if err != nil {
+		return nil, err
+	}
+	if fresh && b.known {
+		if out, err := t.decideFresh(newBatch(b.locked, true, ttl), rs); out != nil || err != nil {
+			return out, err
+		}
+	}
+	if err := t.read(b, rs); err != nil {
 		return nil, err
 	}
 	out := make([]flashgate.Decision, len(rs))
@@ -129,7 +147,7 @@ func (b *batch) one(r flashgate.Reservation) (flashgate.Decision, error) {
 	b.StockLeft -= int64(r.Units)
 	b.sold += int64(r.Units)
 	b.taken[r.User] += r.Units
-	b.buyers = append(b.buyers, []any{b.ID, r.User, r.Units})
+	b.buyers = append(b.buyers, []any{string(b.ID), string(r.User), int64(r.Units)})
 	if b.StockLeft == 0 {
 		defer func() { b.events = append(b.events, b.event(flashgate.EventSoldOut, "", "", 0)) }()
 	}
@@ -145,7 +163,9 @@ func (b *batch) put(r flashgate.Reservation, status flashgate.Status, reason str
 	if status == flashgate.StatusRejected {
 		kind, event = flashgate.ChangeRejected, flashgate.EventRejected
 	}
-	b.orders = append(b.orders, []any{r.Order, b.ID, r.User, r.Units, b.FlashPrice, status, reason, b.Seq, b.at, expires, b.at})
+	b.orders = append(b.orders, []any{
+		string(r.Order), string(b.ID), string(r.User), int64(r.Units), b.FlashPrice, string(status), reason, int64(b.Seq), b.at, expires, b.at,
+	})
 	b.changes = append(b.changes, flashgate.Change{Kind: kind, Order: r.Order, User: r.User, Units: int64(r.Units)})
 	b.events = append(b.events, b.event(event, r.Order, r.User, int64(r.Units)))
 	b.rows[r.Order] = flashgate.Order{ID: r.Order, Sale: b.ID, User: r.User, Units: r.Units, Status: status, Reason: reason, Seq: b.Seq}
@@ -177,7 +197,11 @@ func (t *txn) flush(b *batch) error {
 	if err := t.insert("orders_put", b.orders); err != nil {
 		return err
 	}
-	if err := t.insert("buyers_add", b.buyers); err != nil {
+	buyers := "buyers_add"
+	if b.fresh {
+		buyers = "buyers_new"
+	}
+	if err := t.insert(buyers, b.buyers); err != nil {
 		return err
 	}
 	if b.known {

@@ -40,6 +40,7 @@ type Store struct {
 	db      *sql.DB
 	patient driver.Connector // without a bound on reads, for migrations
 	schema  atomic.Bool      // the schema was seen to be the one of this program
+	repeats atomic.Int64     // Decide reads first while it is above zero
 }
 
 // Open checks the DSN and dials nobody: a server that is away shows in the first

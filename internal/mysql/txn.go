@@ -89,7 +89,7 @@ const rowsAtOnce = 2 * flashgate.MaxMessageReservations
 func (t *txn) insert(name string, rows [][]any) error {
 	for len(rows) > 0 {
 		n := min(len(rows), rowsAtOnce)
-		var args []any
+		args := make([]any, 0, n*len(rows[0]))
 		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}

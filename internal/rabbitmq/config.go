@@ -14,7 +14,7 @@ const (
 	DefaultPrefix        = "flashgate"
 	DefaultQueues        = 8
 	DefaultHeartbeat     = 5 * time.Second
-	DefaultPrefetch      = 256
+	DefaultPrefetch      = 2048
 	DefaultDeliveryLimit = 50
 )
 
@@ -52,7 +52,9 @@ type Config struct {
 	// connection, in whole seconds, 1 to 60; default 5 s.
 	Heartbeat time.Duration
 	// Prefetch is how many messages of each queue a consumer holds unacked, 1 to
-	// 65,535; default 256. A message has at most flashgate.MaxMessageBytes.
+	// 65,535; default 2048: the batch that a worker decides, and the next one. They are in
+	// memory: a message has at most flashgate.MaxMessageBytes, those of a gateway's largest
+	// batch have about 40 kB.
 	Prefetch int
 
 	// Logger gets lost connections, and messages that the broker refused. Default: none.

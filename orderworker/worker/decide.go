@@ -16,39 +16,43 @@ import (
 // It is generous because a killed worker counts as an attempt too.
 const maxAttempts = 20
 
+// salesDecided is how many sales of a batch are decided at once: each has a transaction
+// of its own, which locks no row of another sale.
+const salesDecided = 4
+
 // decide lets the ledger decide some reservations of one sale, together if it can
 // and else one by one, so that a bad one never takes its neighbours down. Parts that
 // it could not settle stay open, and their deliveries go back to the queue.
-func (r *run) decide(b *batch, sale flashgate.SaleID, parts []part) {
+func (r *run) decide(b *batch, s *saleBatch, parts []part) {
 	begin := time.Now()
 	err := r.patiently(r.stop, "decide", backendDatabase, func(ctx context.Context) error {
-		return r.decideOnce(ctx, b, sale, parts)
+		return r.decideOnce(ctx, b, s, parts)
 	})
 	r.metrics.decideSeconds.Observe(time.Since(begin).Seconds())
 	if err == nil || r.stop.Err() != nil {
 		return
 	}
 	if len(parts) == 1 {
-		r.fail(b, sale, parts[0], err)
+		r.fail(b, s.sale, parts[0], err)
 		return
 	}
-	r.log.Warn("a batch cannot be decided, going on one by one", zap.String("sale", string(sale)), zap.Int("reservations", len(parts)), zap.Error(err))
+	r.log.Warn("a batch cannot be decided, going on one by one", zap.String("sale", string(s.sale)), zap.Int("reservations", len(parts)), zap.Error(err))
 	for _, p := range parts {
 		if r.stop.Err() != nil {
 			return
 		}
 		alone := []part{p}
-		err := r.once(func(ctx context.Context) error { return r.decideOnce(ctx, b, sale, alone) })
+		err := r.once(func(ctx context.Context) error { return r.decideOnce(ctx, b, s, alone) })
 		if err != nil {
-			r.fail(b, sale, p, err)
+			r.fail(b, s.sale, p, err)
 		}
 	}
 }
 
 // decideOnce makes one call of Decide and settles every part if it succeeds.
-func (r *run) decideOnce(ctx context.Context, b *batch, sale flashgate.SaleID, parts []part) error {
+func (r *run) decideOnce(ctx context.Context, b *batch, s *saleBatch, parts []part) error {
 	rs := reservations(parts)
-	decisions, err := r.cfg.Ledger.Decide(ctx, sale, rs, r.cfg.OrderTTL)
+	decisions, err := r.cfg.Ledger.Decide(ctx, s.sale, rs, r.cfg.OrderTTL)
 	if err != nil {
 		return err
 	}
@@ -58,8 +62,8 @@ func (r *run) decideOnce(ctx context.Context, b *batch, sale flashgate.SaleID, p
 	}
 	r.metrics.batch.Observe(float64(len(rs)))
 	for i, d := range decisions {
-		r.note(sale, d)
-		b.note(sale, d)
+		r.note(s.sale, d)
+		s.decided.add(d)
 		b.settled(parts[i].delivery)
 	}
 	return nil
@@ -95,7 +99,9 @@ func (r *run) note(sale flashgate.SaleID, d flashgate.Decision) {
 		r.log.Error("dead letter", zap.String("order", string(d.Order)), zap.String("sale", string(sale)), zap.String("reason", d.Reason))
 	default:
 		r.metrics.decision(d.Status, d.Reason)
-		r.log.Debug("decided", zap.String("order", string(d.Order)), zap.String("status", string(d.Status)), zap.String("reason", d.Reason), zap.Uint64("seq", d.Seq))
+		if e := r.log.Check(zap.DebugLevel, "decided"); e != nil {
+			e.Write(zap.String("order", string(d.Order)), zap.String("status", string(d.Status)), zap.String("reason", d.Reason), zap.Uint64("seq", d.Seq))
+		}
 	}
 }
 

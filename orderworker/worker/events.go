@@ -8,8 +8,11 @@ import (
 )
 
 const (
-	// eventsAtOnce is how many events one message batch takes to the broker.
-	eventsAtOnce = 200
+	// eventsAtOnce is how many events one transaction takes to the broker.
+	eventsAtOnce = 500
+	// eventsBeside is the wait after each while the worker has all hands full with orders:
+	// a buyer waits for an order, and events can be delivered after the rush.
+	eventsBeside = 100 * time.Millisecond
 	// eventsEvery is the wait when there were none.
 	eventsEvery = 50 * time.Millisecond
 	// eventsLimit bounds one delivery: the database keeps its rows locked meanwhile.
@@ -33,6 +36,9 @@ func (r *run) events() {
 			k.log.Warn("events could not be delivered, trying again", zap.Error(err))
 			b.wait(r.stop)
 		case err != nil:
+		case n == eventsAtOnce && r.rush.Load():
+			b.failures = 0
+			sleep(r.stop, eventsBeside)
 		case n < eventsAtOnce:
 			b.failures = 0
 			sleep(r.stop, eventsEvery)

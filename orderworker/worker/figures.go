@@ -140,7 +140,7 @@ func (f *figures) readGate(ctx context.Context) error {
 	var errs []error
 	var waiting int
 	var heldAge, outboxAge time.Duration
-	forEach(holding, func(id flashgate.SaleID) {
+	forEach(holding, salesAtOnce, func(id flashgate.SaleID) {
 		var b flashgate.Backlog
 		err := limited(ctx, callLimit, func(ctx context.Context) (err error) {
 			b, err = f.backlog.Backlog(ctx, id, scans[id].cursor, f.deadOf(id))

@@ -208,7 +208,7 @@ func (w *watched) deadLetter(id flashgate.SaleID) {
 	w.is(0, "dropped by an operator", "over_accepted_orders", "cause", "bug")
 }
 
-func marshalled(t *testing.T, r flashgate.Reservation) []byte {
+func marshalled(t testing.TB, r flashgate.Reservation) []byte {
 	t.Helper()
 	b, err := json.Marshal(r)
 	if err != nil {

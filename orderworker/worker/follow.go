@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -173,19 +175,20 @@ func firstChanges(es []flashgate.LogEntry) []flashgate.LogEntry {
 func (k *keeper) apply(ctx context.Context, decided map[flashgate.SaleID]*settlement) {
 	ctx, cancel := context.WithTimeout(ctx, applyPatience)
 	defer cancel()
-	for id, d := range decided {
+	forEach(slices.Collect(maps.Keys(decided)), salesAtOnce, func(id flashgate.SaleID) {
+		d := decided[id]
 		if !k.follows.isAway(id) {
 			err := k.catchUp(ctx, id, d.seq, false)
 			if err == nil {
 				err = k.settle(ctx, id, d)
 			}
 			if err == nil {
-				continue
+				return
 			}
 			k.applyFailed(id, err)
 		}
 		k.remember(id, d)
-	}
+	})
 }
 
 func (k *keeper) applyFailed(id flashgate.SaleID, err error) {
@@ -249,7 +252,7 @@ func (k *keeper) followAll(ctx context.Context, sales []flashgate.Sale) {
 		}
 	}
 	k.metrics.lag.Set(float64(lag))
-	forEach(behind, func(sale flashgate.Sale) {
+	forEach(behind, salesAtOnce, func(sale flashgate.Sale) {
 		if err := k.followOne(ctx, sale); err != nil && ctx.Err() == nil {
 			k.applyFailed(sale.ID, err)
 		}

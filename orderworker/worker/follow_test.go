@@ -198,7 +198,7 @@ func forget(t *testing.T, own *servers.Redis, res flashgate.Reservation) {
 }
 
 // wipe restarts a Redis without its data.
-func wipe(t *testing.T, s *servers.Redis) {
+func wipe(t testing.TB, s *servers.Redis) {
 	t.Helper()
 	for _, step := range []func() error{s.Kill, s.Wipe, s.Start} {
 		if err := step(); err != nil {

@@ -127,10 +127,15 @@ func limited(ctx context.Context, limit time.Duration, call func(context.Context
 // server that is away must not hold up the sales of the others.
 const salesAtOnce = 8
 
-// forEach calls work for each of some sales, and returns when all are done.
-func forEach[T any](sales []T, work func(T)) {
+// forEach calls work for each of some sales, for so many at once, and returns when all
+// are done.
+func forEach[T any](sales []T, atOnce int, work func(T)) {
+	if len(sales) == 1 {
+		work(sales[0])
+		return
+	}
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, salesAtOnce)
+	slots := make(chan struct{}, atOnce)
 	for _, s := range sales {
 		slots <- struct{}{}
 		wg.Go(func() {

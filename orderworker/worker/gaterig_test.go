@@ -34,9 +34,14 @@ type gateRig struct {
 	sold      atomic.Int64 // orders that its gateways have promised
 }
 
-func newGateRig(t *testing.T, gate *servers.Redis, dsn string) *gateRig {
+func newGateRig(t testing.TB, gate *servers.Redis, dsn string) *gateRig {
 	t.Helper()
-	r := &gateRig{rig: &rig{t: t, users: map[flashgate.SaleID][]flashgate.UserID{}}}
+	return newGateRigOn(t, gate, dsn, queueOfItsOwn(t))
+}
+
+func newGateRigOn(t testing.TB, gate *servers.Redis, dsn string, amqp rabbitmq.Config) *gateRig {
+	t.Helper()
+	r := &gateRig{rig: &rig{t: t, users: map[flashgate.SaleID][]flashgate.UserID{}}, amqp: amqp}
 	var err error
 	if r.database, err = mysql.Open(mysql.Config{DSN: dsn}); err != nil {
 		t.Fatal(err)
@@ -49,7 +54,6 @@ func newGateRig(t *testing.T, gate *servers.Redis, dsn string) *gateRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closed(t, r.gate.Close()) })
-	r.amqp = queueOfItsOwn(t)
 	if r.publisher, err = rabbitmq.OpenPublisher(r.amqp); err != nil {
 		t.Fatal(err)
 	}
@@ -58,12 +62,12 @@ func newGateRig(t *testing.T, gate *servers.Redis, dsn string) *gateRig {
 }
 
 // shared is a rig on the shared servers.
-func shared(t *testing.T) *gateRig {
+func shared(t testing.TB) *gateRig {
 	t.Helper()
 	return newGateRig(t, serverstest.Redis(t), serverstest.Database(t))
 }
 
-func closed(t *testing.T, err error) {
+func closed(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
@@ -307,7 +311,7 @@ func (r *gateRig) fenced(id flashgate.SaleID) uint64 {
 }
 
 // queueOfItsOwn is a queue on the shared broker that no other test uses.
-func queueOfItsOwn(t *testing.T) rabbitmq.Config {
+func queueOfItsOwn(t testing.TB) rabbitmq.Config {
 	t.Helper()
 	return rabbitmq.Config{URL: serverstest.RabbitMQ(t).URL(), Prefix: "w" + flashgate.NewKey()[:16], Queues: 2}
 }

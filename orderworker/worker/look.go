@@ -16,7 +16,7 @@ func (r *run) look() {
 	var reconciling sync.WaitGroup
 	defer reconciling.Wait()
 	for sleep(r.stop, lookEvery/5) {
-		forEach(k.watch.due(time.Now()), func(sale flashgate.Sale) {
+		forEach(k.watch.due(time.Now()), salesAtOnce, func(sale flashgate.Sale) {
 			if k.lookAt(r.stop, sale) {
 				reconciling.Go(func() { k.restore(r.stop, sale.ID) })
 			}

@@ -13,6 +13,7 @@ import (
 // metrics are the worker's own figures.
 type metrics struct {
 	decided       *prometheus.CounterVec
+	placed        prometheus.Counter // of decided, as nearly all of them are
 	duplicates    prometheus.Counter
 	deadLetters   *prometheus.CounterVec
 	expired       prometheus.Counter
@@ -83,13 +84,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		batch:         newHistogram("batch_reservations", "Reservations decided in one transaction.", prometheus.ExponentialBuckets(1, 2, 11)),
 		decideSeconds: newHistogram("decide_duration_seconds", "Time to decide one batch, retries included.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
 	}
-	m.decided.WithLabelValues(string(flashgate.StatusPending), "")
+	m.placed = m.decided.WithLabelValues(string(flashgate.StatusPending), "")
 	m.decided.WithLabelValues(string(flashgate.StatusRejected), flashgate.ReasonSoldOut)
 	m.decided.WithLabelValues(string(flashgate.StatusRejected), flashgate.ReasonAlreadyBought)
 	return m, registerAll(reg, m.decided, m.duplicates, m.deadLetters, m.expired, m.retries, m.batch, m.decideSeconds)
 }
 
 func (m *metrics) decision(s flashgate.Status, reason string) {
+	if s == flashgate.StatusPending && reason == "" {
+		m.placed.Inc()
+		return
+	}
 	m.decided.WithLabelValues(string(s), reasonLabel(reason)).Inc()
 }
 

@@ -27,7 +27,7 @@ func (r *run) relay() {
 	var b backoff
 	for sleep(r.stop, k.Window/2) {
 		var failed atomic.Bool
-		forEach(k.watch.holding(), func(id flashgate.SaleID) {
+		forEach(k.watch.holding(), salesAtOnce, func(id flashgate.SaleID) {
 			if err := k.relaySale(r.stop, id); err != nil && !closedAtGate(err) {
 				failed.Store(true)
 			}
@@ -47,7 +47,7 @@ func (r *run) relay() {
 				rescues[id] = &rescue{limit: waitingAtOnce}
 			}
 		}
-		forEach(holding, func(id flashgate.SaleID) {
+		forEach(holding, salesAtOnce, func(id flashgate.SaleID) {
 			if err := k.rescueSale(r.stop, id, rescues[id]); err != nil && !closedAtGate(err) && r.stop.Err() == nil {
 				k.metrics.failures.WithLabelValues("rescue").Inc()
 				k.log.Warn("what has been held for long cannot be looked into, trying again", saleField(id), zap.Error(err))

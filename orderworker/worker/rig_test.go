@@ -33,13 +33,13 @@ var keys = func() *flashgate.Keyring {
 
 // rig is a data file with sales and, when started, a worker on it.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	path  string
 	store *sqlite.Store
 	users map[flashgate.SaleID][]flashgate.UserID
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, path: filepath.Join(t.TempDir(), "flashgate.db"), users: map[flashgate.SaleID][]flashgate.UserID{}}
 	r.open()
@@ -117,7 +117,7 @@ func (r *rig) raw(body []byte) {
 
 // running is a worker that runs.
 type running struct {
-	t        *testing.T
+	t        testing.TB
 	worker   *worker.Worker
 	registry *prometheus.Registry
 	cancel   context.CancelFunc

@@ -15,7 +15,7 @@ import (
 // Defaults of Config.
 const (
 	DefaultOrderTTL     = 15 * time.Minute
-	DefaultMaxBatch     = 256
+	DefaultMaxBatch     = 1024
 	DefaultDrainTimeout = 5 * time.Second
 )
 
@@ -37,7 +37,7 @@ type Config struct {
 	// OrderTTL is how long an unpaid order keeps its units, counted by the
 	// database's clock from the decision. At least one second; default 15 minutes.
 	OrderTTL time.Duration
-	// MaxBatch is the most messages that are taken at once, 1 to 4096; default 256.
+	// MaxBatch is the most messages that are decided together, 1 to 4096; default 1024.
 	MaxBatch int
 	// DrainTimeout bounds what still runs after Run's context has ended: the
 	// transaction in hand, then acking and returning. Default 5 seconds.
@@ -161,5 +161,6 @@ type run struct {
 	stop  context.Context
 	calls context.Context
 
-	returned returned // deliveries that went back to the queue
+	returned returned    // deliveries that went back to the queue
+	rush     atomic.Bool // large batches follow one another
 }

@@ -50,6 +50,9 @@ SELECT MIN(expires) FROM orders WHERE status = 'pending';
 -- name: buyers_add
 INSERT INTO buyer (sale, user, taken) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE taken = taken + VALUES(taken);
 
+-- name: buyers_new
+INSERT INTO buyer (sale, user, taken) VALUES (?, ?, ?);
+
 -- name: buyers_back
 UPDATE (SELECT sale, user, SUM(units) AS units FROM orders FORCE INDEX (PRIMARY) WHERE id IN (?) GROUP BY sale, user) o
   STRAIGHT_JOIN buyer b FORCE INDEX (PRIMARY) ON b.sale = o.sale AND b.user = o.user
@@ -67,6 +70,12 @@ SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE id IN (?
 -- name: dead_letters_put
 INSERT INTO dead_letter (id, sale, record, reason, detail, created) VALUES (?, ?, ?, ?, ?, ?)
 ON DUPLICATE KEY UPDATE id = VALUES(id);
+
+-- name: dead_any
+SELECT EXISTS (SELECT 1 FROM dead_letter);
+
+-- name: dead_any_of
+SELECT EXISTS (SELECT 1 FROM dead_letter WHERE id IN (?));
 
 -- name: dead_letter_drop
 DELETE FROM dead_letter WHERE id = ?;
