@@ -1,6 +1,6 @@
 // Command scale measures how the cost of the gate grows: with connections, with sales at
-// once, with users who have bought, with gateways, and with stock. README.md says how
-// to read it.
+// once, with users who have bought, with gateways, and with stock. docs/scale.md
+// says what was seen.
 //
 // It starts everything that it measures, on loopback and free ports, and ends it again.
 // It is imported by nobody.

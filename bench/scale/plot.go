@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -61,7 +62,7 @@ func (f *figure) draw(path string) error {
 	p.Y.Min, p.Y.Max = room(least, most)
 	// At the left, as fonts differ in how far the names go to the right.
 	p.Legend.Top, p.Legend.Left, p.Legend.Padding = true, true, vg.Points(2)
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), -vg.Points(4)
+	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), -vg.Points(14)
 	return save(p, path)
 }
 
@@ -76,7 +77,9 @@ func save(p *plot.Plot, path string) error {
 	if _, err := svg.WriteTo(&b); err != nil {
 		return err
 	}
-	return os.WriteFile(path, b.Bytes(), 0o644)
+	// A reader without the font that was measured with gets one like it.
+	text := strings.ReplaceAll(b.String(), "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
+	return os.WriteFile(path, []byte(text), 0o644)
 }
 
 func (s *series) plot(p *plot.Plot, i int) error {
