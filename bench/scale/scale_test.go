@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"flashgate"
 )
 
 func points(f func(x float64) float64, xs ...float64) (ps []point) {
@@ -150,9 +152,8 @@ func TestNoSuchCurve(t *testing.T) {
 	}
 }
 
-// What was not sold as it should be ends the run.
-func TestStockIsChecked(t *testing.T) {
-	t.Parallel()
+func newStock(t *testing.T) *stock {
+	t.Helper()
 	k, err := openStock("off")
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +163,39 @@ func TestStockIsChecked(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return k
+}
+
+// A sale is as large after a sample as it was before.
+func TestUsersStayAsMany(t *testing.T) {
+	t.Parallel()
+	k := newStock(t)
+	c := curveResult{}
+	f := c.figure("f", "F", "x", "y")
+	if _, err := k.fill(t.Context(), "1", 1000, f); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 2 {
+		if err := k.reserveAmong(t.Context(), "1", 1000, round, f); err != nil {
+			t.Fatal(err)
+		}
+		v, err := k.store.View(t.Context(), "1")
+		if err != nil || v.Free != flashgate.MaxStock || v.Held != 0 {
+			t.Errorf("%+v, %v", v, err)
+		}
+		if n, err := k.raw.HLen(t.Context(), saleKey("1", "buyers")).Result(); err != nil || n != 2000 {
+			t.Errorf("buyers has %d fields, %v", n, err)
+		}
+		if n, err := k.raw.Exists(t.Context(), saleKey("1", "held"), saleKey("1", "outbox")).Result(); err != nil || n != 0 {
+			t.Errorf("%d keys of what is held, %v", n, err)
+		}
+	}
+}
+
+// What was not sold as it should be ends the run.
+func TestStockIsChecked(t *testing.T) {
+	t.Parallel()
+	k := newStock(t)
 	if err := k.open(t.Context(), "1", 20, 5); err != nil {
 		t.Fatal(err)
 	}
