@@ -56,6 +56,9 @@ func measureConnections(ctx context.Context, s settings, c *curveResult) (err er
 		for _, n := range s.upTo(64, 1, 4, 16, 64, 256, 1024, 4096) {
 			for i := range targets {
 				x := targets[(i+round)%len(targets)] // who comes first has no advantage
+				if err := c.calm(ctx); err != nil {
+					return err
+				}
 				l, err := t.sample(ctx, x, min(2, n), n, s)
 				if err != nil {
 					return fmt.Errorf("%s, %d connections: %w", x.name, n, err)

@@ -29,6 +29,9 @@ func measureGateways(ctx context.Context, s settings, c *curveResult) (err error
 	cost := c.figure("gateways-redis", "What Redis spends on a reservation", "gateways", "Redis' CPU, µs a reservation")
 	for range s.Rounds {
 		for _, n := range counts {
+			if err := c.calm(ctx); err != nil {
+				return err
+			}
 			before, err := t.work(ctx)
 			if err != nil {
 				return err

@@ -65,6 +65,9 @@ func measureSales(ctx context.Context, s settings, c *curveResult) (err error) {
 				{"has bought", flashgate.OutcomeAlreadyBought, oldUser},
 				{"new", flashgate.OutcomeAccepted, newUser},
 			} {
+				if err := c.calm(ctx); err != nil {
+					return err
+				}
 				rate, batch, err := k.crowd(ctx, backend{k.store, publisher}, sales[:n], kind, s.slice())
 				if err != nil {
 					return fmt.Errorf("%d sales, %s: %w", n, kind.name, err)

@@ -25,6 +25,9 @@ func measureStock(ctx context.Context, s settings, c *curveResult) (err error) {
 	n := 0
 	for range s.Rounds {
 		for _, units := range s.upTo(1000, 10, 1000, 100_000, 1_000_000) {
+			if err := c.calm(ctx); err != nil {
+				return err
+			}
 			var sum soldOut
 			for sum.reservations < smallSales {
 				n++

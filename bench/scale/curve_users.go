@@ -13,7 +13,9 @@ import (
 const (
 	// mostMemory is what the largest sale's buyers may take of the machine, in bytes.
 	mostMemory = 4 << 30
-	// fewerUsers replaces the largest sale where it would take more.
+	// mostFilling is how long it may take to fill a sale.
+	mostFilling = 3 * time.Minute
+	// fewerUsers replaces the largest sale where it would take more of either.
 	fewerUsers = 3_000_000
 	// userBatches are one sample.
 	userBatches = 300
@@ -27,25 +29,30 @@ func measureUsers(ctx context.Context, s settings, c *curveResult) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
-	memory := c.figure("users-memory", "Memory of the users who have bought", "users who have bought", "bytes a user")
+	size := c.figure("users-memory", "Memory of the users who have bought", "users who have bought", "bytes a user")
 	cost := c.figure("users-cost", "A reservation, by how many have bought; batches of 64", "users who have bought", "µs a reservation")
 	sales := map[int]flashgate.SaleID{}
 	var sizes []int
-	perUser := 0.0
+	var perUser, seconds float64 // of the sale before
 	for _, users := range s.upTo(100_000, 10, 1000, 100_000, 1_000_000, 10_000_000) {
-		if need := perUser * float64(users); need > mostMemory {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s users would take %.1f GB, more than the %d GB that a run may: %s instead",
-				thousands(float64(users)), need/1e9, mostMemory>>30, thousands(fewerUsers)))
+		memory, filling := perUser*float64(users), seconds*float64(users)
+		if memory > mostMemory || filling > mostFilling.Seconds() {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s users would take %.1f GB and %.0f s to fill in, more than the %d GB and %.0f s that a run may: %s instead",
+				thousands(float64(users)), memory/1e9, filling, mostMemory>>30, mostFilling.Seconds(), thousands(fewerUsers)))
 			users = fewerUsers
 		}
-		sale := flashgate.SaleID(fmt.Sprint("users", users))
-		if perUser, err = k.fill(ctx, sale, users, memory); err != nil {
+		sale, begin := flashgate.SaleID(fmt.Sprint("users", users)), time.Now()
+		if perUser, err = k.fill(ctx, sale, users, size); err != nil {
 			return fmt.Errorf("%d users: %w", users, err)
 		}
+		seconds = time.Since(begin).Seconds() / float64(users)
 		sales[users], sizes = sale, append(sizes, users)
 	}
 	for round := range s.Rounds {
 		for _, users := range sizes {
+			if err := c.calm(ctx); err != nil {
+				return err
+			}
 			if err := k.reserveAmong(ctx, sales[users], users, round, cost); err != nil {
 				return fmt.Errorf("%d users: %w", users, err)
 			}

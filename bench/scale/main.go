@@ -24,6 +24,8 @@ type settings struct {
 	Seconds float64 `json:"seconds"` // of a sample that is measured by time
 	Quick   bool    `json:"quick"`   // the large points are left out
 	Only    string  `json:"only,omitempty"`
+
+	patience time.Duration // for which each curve waits for others to end
 }
 
 func (s settings) slice() time.Duration { return time.Duration(s.Seconds * float64(time.Second)) }
@@ -76,6 +78,7 @@ func run(ctx context.Context, args []string) error {
 	flags.BoolVar(&s.Quick, "quick", false, "one round of 1 s, small points only: shows that it runs, not how fast")
 	rounds := flags.Int("rounds", 0, "how many rounds; default 3")
 	flags.StringVar(&s.Only, "only", "", "measure only this `curve`: "+strings.Join(curveNames(), ", "))
+	flags.DurationVar(&s.patience, "patience", 2*time.Minute, "how long each curve waits, all in all, while others are busy on this machine; not with -quick")
 	out := flags.String("out", "", "write all figures to this `file` as JSON")
 	plots := flags.String("plots", "", "draw the plots as SVG into this `folder`")
 	if err := flags.Parse(args); err != nil {
@@ -85,7 +88,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if s.Quick {
-		s.Rounds, s.Seconds = 1, 1
+		s.Rounds, s.Seconds, s.patience = 1, 1, 0
 	}
 	if *rounds > 0 {
 		s.Rounds = *rounds
@@ -107,7 +110,7 @@ func run(ctx context.Context, args []string) error {
 	for _, c := range chosen {
 		begin := time.Now()
 		fmt.Fprintf(os.Stderr, "%s …\n", c.name)
-		result := curveResult{Name: c.name, Title: c.title}
+		result := curveResult{Name: c.name, Title: c.title, patience: s.patience}
 		if err := c.measure(ctx, s, &result); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}

@@ -34,6 +34,11 @@ type curveResult struct {
 	Seconds float64   `json:"seconds"` // it took
 	Figures []*figure `json:"figures"`
 	Notes   []string  `json:"notes,omitempty"`
+
+	Waited    float64 `json:"waited_seconds"`    // for others on this machine to end
+	Disturbed int     `json:"disturbed_samples"` // begun while others were at work
+
+	patience time.Duration // that is left
 }
 
 // figure has series over one x and in one unit.
@@ -169,6 +174,9 @@ func (r *result) print(w io.Writer) error {
 	for _, c := range r.Curves {
 		for _, f := range c.Figures {
 			f.table(t)
+		}
+		if c.Disturbed > 0 {
+			fmt.Fprintf(t, "%s: %d samples were disturbed by others on this machine\n", c.Name, c.Disturbed)
 		}
 		for _, note := range c.Notes {
 			fmt.Fprintf(t, "%s\n", note)

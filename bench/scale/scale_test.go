@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -8,8 +9,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"flashgate"
 )
@@ -142,6 +145,34 @@ func wellFormed(t *testing.T, path string, f *figure) {
 		if !strings.Contains(string(b), ">"+text+"<") {
 			t.Errorf("%s does not say %q", path, text)
 		}
+	}
+}
+
+// Whoever keeps both processors busy is waited for while there is patience, and counted
+// when there is none.
+func TestCalm(t *testing.T) {
+	t.Parallel()
+	busy := make(chan struct{})
+	for range runtime.NumCPU() {
+		go func() {
+			for {
+				select {
+				case <-busy:
+					return
+				default:
+				}
+			}
+		}()
+	}
+	defer close(busy)
+	c := curveResult{patience: time.Second}
+	if err := c.calm(t.Context()); err != nil || c.Disturbed != 1 || c.Waited < 1 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.calm(ctx); err == nil {
+		t.Error("it goes on after the end of its context")
 	}
 }
 
