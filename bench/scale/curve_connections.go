@@ -56,10 +56,7 @@ func measureConnections(ctx context.Context, s settings, c *curveResult) (err er
 		for _, n := range s.upTo(64, 1, 4, 16, 64, 256, 1024, 4096) {
 			for i := range targets {
 				x := targets[(i+round)%len(targets)] // who comes first has no advantage
-				if err := c.calm(ctx); err != nil {
-					return err
-				}
-				l, err := t.sample(ctx, x, min(2, n), n, s)
+				l, err := t.patientSample(ctx, c, x, n, s)
 				if err != nil {
 					return fmt.Errorf("%s, %d connections: %w", x.name, n, err)
 				}
@@ -70,6 +67,24 @@ func measureConnections(ctx context.Context, s settings, c *curveResult) (err er
 		}
 	}
 	return nil
+}
+
+// tries of a sample: on a machine that is busy with something else, thousands of
+// connections wait for longer than a gateway lets them, and are answered something else.
+const tries = 3
+
+// patientSample tries again where answers were wrong, and notes each such try.
+func (t *site) patientSample(ctx context.Context, c *curveResult, x target, connections int, s settings) (l load, err error) {
+	for range tries {
+		if err := c.calm(ctx); err != nil {
+			return l, err
+		}
+		if l, err = t.sample(ctx, x, min(2, connections), connections, s); err == nil || ctx.Err() != nil {
+			return l, err
+		}
+		c.Notes = append(c.Notes, fmt.Sprintf("taken again: %s, %d connections: %v", x.name, connections, err))
+	}
+	return l, err
 }
 
 // sample asks a target for some time; all answers must be its.
