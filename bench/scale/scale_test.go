@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,19 +153,14 @@ func wellFormed(t *testing.T, path string, f *figure) {
 // when there is none.
 func TestCalm(t *testing.T) {
 	t.Parallel()
-	busy := make(chan struct{})
+	var calm atomic.Bool
+	defer calm.Store(true)
 	for range runtime.NumCPU() {
 		go func() {
-			for {
-				select {
-				case <-busy:
-					return
-				default:
-				}
+			for !calm.Load() { // keeps a processor busy
 			}
 		}()
 	}
-	defer close(busy)
 	c := curveResult{patience: time.Second}
 	if err := c.calm(t.Context()); err != nil || c.Disturbed != 1 || c.Waited < 1 {
 		t.Errorf("%+v, %v", c, err)
