@@ -13,7 +13,7 @@ CHAOS_FOR ?= 20m
 CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model conformance bench bench-quick
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model conformance bench bench-quick bench-go
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench: ## speed against bare Caddy, caddy-ratelimit, cache-handler, nginx and Va
 bench-quick: ## the same, short
 	@./deploy/test-tools.sh
 	@$(GO) -C bench run . -quick -out ../bin/bench.json
+
+bench-go: ## the engines' Go benchmarks against docs/performance/benchmarks.txt; fails when bytes or allocations of an operation grew
+	@$(GO) -C bench run ./engines
 
 lint: ## format, vet, staticcheck, file sizes, a tidy go.mod
 	@./deploy/lint.sh

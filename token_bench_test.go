@@ -50,3 +50,19 @@ func benchKeys(b *testing.B) (*flashgate.Keyring, flashgate.Claim) {
 func perSecond(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
+
+func BenchmarkVerifyOrder(b *testing.B) {
+	keys, claim := benchKeys(b)
+	_, order := keys.Mint(claim, time.Now().Add(time.Minute))
+	for name, user := range map[string]flashgate.UserID{"valid": flashgate.UserID(claim.User), "invalid": "13900000000"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := keys.VerifyOrder(order, user); (err == nil) != (name == "valid") {
+					b.Fatal(err)
+				}
+			}
+			perSecond(b)
+		})
+	}
+}
