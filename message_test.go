@@ -142,19 +142,6 @@ func TestDecodeMessageByteByByte(t *testing.T) {
 	}
 }
 
-func BenchmarkDecodeMessage(b *testing.B) {
-	body, err := flashgate.EncodeMessage(fixedMessage(256))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := flashgate.DecodeMessage(body); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(256*b.N), "ns/order")
-}
-
 func TestMessageBounds(t *testing.T) {
 	t.Parallel()
 	full := fixedMessage(flashgate.MaxMessageReservations)
