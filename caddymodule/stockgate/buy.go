@@ -2,7 +2,6 @@ package stockgate
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,12 +12,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 )
-
-// accepted is the body of a 202.
-type accepted struct {
-	Order  flashgate.OrderID `json:"order"`
-	Status flashgate.Status  `json:"status"`
-}
 
 func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) error {
 	res, sale, err := h.reservation(r, segment)
@@ -43,15 +36,23 @@ func (h *Handler) buy(w http.ResponseWriter, r *http.Request, segment string) er
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
-	app.CountDecision(op, "accepted")
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("Location", h.Location+string(res.Order))
-	w.WriteHeader(http.StatusAccepted)
-	// A client that went away may poll; nothing is taken back.
-	_ = json.NewEncoder(w).Encode(accepted{Order: res.Order, Status: flashgate.StatusUndecided})
+	h.accepted.Inc()
+	accept(w, res.Order, h.Location)
 	return nil
+}
+
+// accept writes the 202. An order id needs no escape in JSON, and the header's values are
+// this answer's own: Caddy's `header` changes them in place.
+func accept(w http.ResponseWriter, order flashgate.OrderID, location string) {
+	header := w.Header()
+	values := [...]string{"application/json", "no-store", location + string(order)}
+	header["Content-Type"], header["Cache-Control"], header["Location"] = values[0:1:1], values[1:2:2], values[2:3:3]
+	w.WriteHeader(http.StatusAccepted)
+	body := make([]byte, 0, 128)
+	body = append(append(body, `{"order":"`...), order...)
+	body = append(append(body, `","status":"`...), flashgate.StatusUndecided...)
+	// A client that went away may poll; nothing is taken back.
+	_, _ = w.Write(append(body, "\"}\n"...))
 }
 
 // reservation is what the request asks for, and of which sale. It has no id yet where
@@ -127,8 +128,7 @@ func (h *Handler) mint(sale flashgate.SaleID, user flashgate.UserID) (flashgate.
 	if err != nil {
 		return "", err
 	}
-	_, order := keys.Mint(flashgate.Claim{Sale: string(sale), User: string(user)}, time.Now())
-	return order, nil
+	return keys.MintOrder(sale, user), nil
 }
 
 // judge turns the gate's answer into an error; nil means accepted.

@@ -85,7 +85,8 @@ type Handler struct {
 	gate  *gate.Gate
 	below app.Pattern // whatever is at or below the pattern
 
-	flags flags
+	flags    flags
+	accepted app.Counter
 }
 
 // CaddyModule returns the Caddy module information.
@@ -112,6 +113,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	app.ExpectDecisions(op, "accepted", string(flashgate.CodeUnknownOutcome), string(flashgate.CodeSoldOut),
 		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
 	h.flags = newFlags()
+	h.accepted = app.DecisionCounter(op, "accepted")
 	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
 		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil

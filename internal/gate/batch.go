@@ -150,8 +150,9 @@ func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 // send publishes a batch in one message and waits for its confirm. Without it nothing
 // is known, and nothing is released: the relay publishes it again.
 func (g *Gate) send(sale flashgate.SaleID, b *batch) (ids []flashgate.OrderID, err error) {
-	var rs []flashgate.Reservation
-	seen := map[flashgate.OrderID]bool{}
+	rs := make([]flashgate.Reservation, 0, len(b.calls))
+	ids = make([]flashgate.OrderID, 0, len(b.calls))
+	seen := make(map[flashgate.OrderID]bool, len(b.calls))
 	for _, c := range b.calls {
 		// The same id twice in a batch is one reservation, sent by an impatient client.
 		if id := c.reservation.Order; !seen[id] {
