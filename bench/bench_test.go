@@ -129,6 +129,7 @@ func TestSelectRows(t *testing.T) {
 		"denied/caddy":  "denied/respond denied/caddy-ratelimit denied/caddy-ratelimit, log ERROR",
 		"keys/nginx li": "keys/respond keys/nginx keys/nginx limit_req",
 		"lease":         "redis/respond redis/in memory redis/with Redis, lease 100",
+		"lease|no/such": "redis/respond redis/in memory redis/with Redis, lease 100",
 		"no such row":   "",
 	} {
 		got := strings.Join(strings.Fields(strings.ReplaceAll(names(selectRows(allGroups(), only)), "\n", " ")), " ")
@@ -150,7 +151,7 @@ func TestGoalsHaveRows(t *testing.T) {
 			continue
 		}
 		for _, row := range []string{g.Row, g.Against} {
-			if !strings.Contains(all, "  "+g.Group+"/"+row+"\n") {
+			if row != "" && !strings.Contains(all, "  "+g.Group+"/"+row+"\n") {
 				t.Errorf("%s/%s is no row", g.Group, row)
 			}
 		}

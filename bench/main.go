@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	out := flags.String("out", "", "write all figures to this `file` as JSON")
 	rounds := flags.Int("rounds", 0, "how many rounds; default 7")
 	slice := flags.Duration("slice", 0, "how long each row is measured in each round; default 3s")
-	flags.StringVar(&s.Only, "only", "", "measure only rows whose `group/name` contains this, and what they are compared with")
+	flags.StringVar(&s.Only, "only", "", "measure only rows whose `group/name` contains this, or one of several with | between them, and what they are compared with")
 	flags.StringVar(&s.profiles, "profiles", "", "write a CPU profile of each Caddy into this `folder`; slows them all down")
 	flags.BoolVar(&s.allProfiles, "all-profiles", false, "with -profiles: those of allocations, mutexes and blocking, too")
 	if err := flags.Parse(args); err != nil {
@@ -96,6 +96,9 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 	}
 	result.print(os.Stdout)
+	if goals := failed(result.Goals); len(goals) > 0 && !*quick {
+		return fmt.Errorf("%d of the goals are missed by more than the run's noise", len(goals))
+	}
 	return nil
 }
 

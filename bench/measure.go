@@ -227,8 +227,8 @@ func (b *bench) measure(ctx context.Context, groups []group) ([]groupResult, err
 			for _, k := range turns(len(g.rows), round) {
 				id := g.name + "/" + g.rows[k].name
 				s := b.servers[id]
-				var own *samplePlan
-				if own, err = b.plan(s, &results[i], orders, script); err != nil {
+				own, err := b.plan(s, &results[i], orders, script)
+				if err != nil {
 					return nil, err
 				}
 				sample, err := b.sample(ctx, s, own)

@@ -139,13 +139,14 @@ func (r row) statusIn(g group) int {
 	}
 }
 
-// selectRows keeps the rows whose group/name contains only, with the rows that these
+// selectRows keeps the rows whose group/name contains only, or one of several with | between
+// them, with the rows that these
 // are compared with.
 func selectRows(all []group, only string) (selected []group) {
 	for _, g := range all {
 		var wanted []string
 		for i, r := range g.rows {
-			if strings.Contains(g.name+"/"+r.name, only) {
+			if slices.ContainsFunc(strings.Split(only, "|"), func(part string) bool { return strings.Contains(g.name+"/"+r.name, part) }) {
 				wanted = append(wanted, g.rows[0].name, g.rows[i].name, r.baseline, r.halfOf)
 			}
 		}

@@ -19,6 +19,10 @@ import (
 	"flashgate/internal/servers"
 )
 
+// gogc is what the deployment files set (docs/performance.md): all Caddys have it, the
+// bare one too.
+const gogc = "400"
+
 // startTimeout is how long a server may take to its first answer.
 const startTimeout = 60 * time.Second
 
@@ -49,7 +53,7 @@ func (b *bench) startServer(ctx context.Context, g group, r row, dir string) (*s
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return s, err
 	}
-	env := []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "FLASHGATE_KEYS=" + b.key}
+	env := []string{"HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "FLASHGATE_KEYS=" + b.key, "GOGC=" + gogc}
 	if r.redis {
 		if s.redis, err = servers.StartRedis(servers.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
 			return s, err

@@ -18,11 +18,8 @@ var (
 	limitRefund = mustScript("limit_refund")
 )
 
-// Bounds of the decisions that travel together.
-const (
-	limitsAtOnce   = 256 // charges in one script, so that it does not keep the server long
-	limitsInFlight = 2
-)
+// limitsAtOnce bounds the charges in one script, so that it does not keep the server long.
+const limitsAtOnce = 256
 
 // limits sends decisions, those that gather while others are under way together. In a
 // Cluster keys of one script must lie in one slot, so there each decision is a call of its
@@ -43,7 +40,7 @@ type limits struct {
 func newLimits(s *Store) *limits {
 	l := &limits{store: s}
 	l.group = gather.New(gather.Config[*decision]{
-		Run: l.together, Most: limitsAtOnce, InFlight: limitsInFlight, Cost: func(d *decision) int { return len(d.charges) },
+		Run: l.together, Most: limitsAtOnce, Cost: func(d *decision) int { return len(d.charges) },
 	})
 	l.life, l.end = context.WithCancel(context.Background())
 	return l

@@ -14,11 +14,8 @@ import (
 
 var sessionRead = mustScript("session_read")
 
-// Bounds of the reads that travel together.
-const (
-	readsAtOnce   = 128
-	readsInFlight = 2
-)
+// readsAtOnce bounds the reads that travel together.
+const readsAtOnce = 128
 
 // reads asks for sessions. In the second in which everybody presses the button each brings
 // another session, which no cache can have: so what gathers while others are under way
@@ -31,7 +28,7 @@ type reads struct {
 
 func newReads(s *Store) *reads {
 	r := &reads{store: s}
-	r.group = gather.New(gather.Config[*sessionCall]{Run: r.together, Most: readsAtOnce, InFlight: readsInFlight})
+	r.group = gather.New(gather.Config[*sessionCall]{Run: r.together, Most: readsAtOnce})
 	return r
 }
 
