@@ -73,7 +73,7 @@ race: ## the tests with the race detector
 	@./deploy/test-tools.sh
 	$(GO) test -race -count=1 -timeout 40m ./...
 
-bench: ## speed against bare Caddy, caddy-ratelimit, cache-handler, nginx and Varnish in one interleaved run; JSON in bin/bench.json
+bench: ## speed against bare Caddy, a naive gate, caddy-ratelimit, cache-handler, nginx and Varnish in one interleaved run; JSON in bin/bench.json
 	@./deploy/test-tools.sh
 	@$(GO) -C bench run . -out ../bin/bench.json
 

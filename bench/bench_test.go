@@ -210,7 +210,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Groups) != 1 || len(r.Groups[0].Rows) != 2 || r.Schema != 1 {
+	if len(r.Groups) != 1 || len(r.Groups[0].Rows) != 2 || r.Schema != 2 {
 		t.Fatalf("got %s", b)
 	}
 	for _, row := range r.Groups[0].Rows {

@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // Bodies of the bare rows: what the gate answers.
 const (
 	acceptedBody = `{"order":"r1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","status":"undecided"}`
@@ -42,7 +44,13 @@ stock_gate POST /buy/{sale} {
 )
 
 // nginxModules are Debian's.
-const nginxModules = "load_module /usr/lib/nginx/modules/ndk_http_module.so;\nload_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n"
+const (
+	nginxLuaModule = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
+	nginxModules   = "load_module /usr/lib/nginx/modules/ndk_http_module.so;\nload_module " + nginxLuaModule + ";\n"
+)
+
+// lua reports whether the row is a script of nginx.
+func (r row) lua() bool { return strings.Contains(r.last, "_by_lua_") }
 
 // The naive script from nginx: one EVALSHA for each request, on connections that each
 // worker keeps. REDIS is the server's port, DIGEST the script's.

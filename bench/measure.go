@@ -46,6 +46,11 @@ func newBench(ctx context.Context, s settings, groups []group) (b *bench, err er
 	if err != nil {
 		return nil, err
 	}
+	if anyRow(groups, row.lua) {
+		if _, err := os.Stat(nginxLuaModule); err != nil {
+			return nil, fmt.Errorf("the bench needs nginx with Lua (%w); on Debian, as root: apt-get install --no-install-recommends libnginx-mod-http-lua lua-resty-core", err)
+		}
+	}
 	b.wrk, b.nginx, b.varnish = found[0], found[1], found[len(found)-1]
 	if b.caddy, err = filepath.Abs(filepath.Join("..", "bin", "flashgate-bench-caddy")); err != nil {
 		return nil, err

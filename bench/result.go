@@ -154,7 +154,7 @@ func (g *groupResult) sum() {
 
 func newResult(s settings, b *bench) *result {
 	return &result{
-		Schema: 1, Started: time.Now().UTC().Truncate(time.Second), Settings: s,
+		Schema: 2, Started: time.Now().UTC().Truncate(time.Second), Settings: s,
 		Machine:  map[string]string{"cores": sharedCores(), "cpu": cpuModel(), "system": runtime.GOOS + "/" + runtime.GOARCH},
 		Versions: versions(b),
 	}

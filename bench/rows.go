@@ -195,7 +195,7 @@ func (r row) nginxConf(port int) string {
 		user = "user root;\n"
 	}
 	modules := ""
-	if strings.Contains(r.last, "_by_lua_") {
+	if r.lua() {
 		modules = nginxModules
 	}
 	return user + modules + "daemon off;\nworker_processes auto;\npid nginx.pid;\nerror_log error.log error;\n" +

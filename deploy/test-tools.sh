@@ -31,6 +31,7 @@ have npm || missing="$missing npm"
 have java || missing="$missing default-jre-headless"
 have wrk || missing="$missing wrk"
 have nginx || missing="$missing nginx"
+[ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] && [ -e /usr/share/lua/5.1/resty/core.lua ] || missing="$missing libnginx-mod-http-lua lua-resty-core"
 have varnishd || missing="$missing varnish"
 [ -n "$missing" ] || exit 0
 
@@ -46,7 +47,7 @@ if [ "$(id -u)" != 0 ] || ! have apt-get; then
 		tesseract-ocr) echo "  tesseract-ocr: tries to read the captchas; with English, so that 'tesseract' is found" >&2 ;;
 		npm) echo "  npm: fetches axe-core, which looks for what keeps people out of the captcha's page" >&2 ;;
 		gcc) echo "  gcc: Spin's checks are C programs" >&2 ;;
-		wrk | nginx | varnish) echo "  $package: the bench" >&2 ;;
+		wrk | nginx | varnish | libnginx-mod-http-lua | lua-resty-core) echo "  $package: the bench" >&2 ;;
 		maven | default-jre-headless) echo "  $package: JMeter, which comes from Maven Central, so that 'mvn' and 'java' are found" >&2 ;;
 		esac
 	done

@@ -104,7 +104,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ok || r.Method != http.MethodPost {
 		return next.ServeHTTP(w, r)
 	}
-	ctx, user := r.Context(), r.Header.Get("X-User")
+	// A client that leaves between the reserve and the publish would take a unit with it.
+	ctx, user := context.WithoutCancel(r.Context()), r.Header.Get("X-User")
 	if h.queue != nil {
 		var err error
 		if user, err = h.admit(ctx, r, token); err != nil {

@@ -47,6 +47,10 @@ type Config struct {
 	// breaks the protocol.
 	Timeout time.Duration
 
+	// MaxBatch is how many reservations travel in one call: 1 to MaxBatch, which is the
+	// default. With 1 none share a round trip; the answers are the same.
+	MaxBatch int
+
 	MaxWaiting int      // requests that may wait at once, over all sales; default 10,000
 	Waiting    *Waiting // counts them over several gates; default: over this one
 
@@ -107,6 +111,9 @@ type call struct {
 func New(cfg Config) *Gate {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = flashgate.PublishWindow
+	}
+	if cfg.MaxBatch <= 0 || cfg.MaxBatch > MaxBatch {
+		cfg.MaxBatch = MaxBatch
 	}
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 10_000
@@ -222,7 +229,7 @@ func (g *Gate) next(sale flashgate.SaleID, l *lane) (batch []*call, published []
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l.publishing < MaxPublishing {
-		batch = l.take()
+		batch = l.take(g.cfg.MaxBatch)
 	}
 	if len(batch) == 0 {
 		l.reserving = false
@@ -244,9 +251,9 @@ func (g *Gate) leave(sale flashgate.SaleID, l *lane) (published []flashgate.Orde
 }
 
 // take moves calls out of the queue.
-func (l *lane) take() (batch []*call) {
+func (l *lane) take(most int) (batch []*call) {
 	n := 0
-	for ; n < len(l.queue) && len(batch) < MaxBatch; n++ {
+	for ; n < len(l.queue) && len(batch) < most; n++ {
 		if c := l.queue[n]; !c.taken {
 			c.taken = true
 			batch = append(batch, c)
