@@ -15,7 +15,6 @@ func (g *Gate) work(sale flashgate.SaleID, l *lane) {
 	for {
 		calls, published := g.next(sale, l)
 		if len(calls) == 0 {
-			g.clear(sale, published)
 			return
 		}
 		if b := g.reserve(sale, l, calls, published); b != nil {
@@ -142,9 +141,8 @@ func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 		l.published = append(l.published, ids...)
 	}
 	g.start(sale, l)
-	left := g.leave(sale, l)
+	g.leave(sale, l)
 	g.mu.Unlock()
-	g.clear(sale, left)
 }
 
 // send publishes a batch in one message and waits for its confirm. Without it nothing

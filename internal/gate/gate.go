@@ -18,6 +18,11 @@ const (
 	// While they do, the next batch is reserved.
 	MaxPublishing = 4
 
+	// clearAfter is how long published orders wait in the outbox for a batch that takes
+	// them out on its way. It is far below flashgate.PublishWindow, after which the relay
+	// would publish them once more.
+	clearAfter = 50 * time.Millisecond
+
 	// DefaultSoldOutProbe bounds how old a refusal that is known may be when no news comes
 	// through.
 	DefaultSoldOutProbe = time.Second
@@ -94,8 +99,9 @@ type lane struct {
 	publishing int  // goroutines that wait for a confirm
 
 	// published is what was confirmed and not yet taken out of the stock's outbox: it
-	// travels with the next batch, or on its own when there is none.
+	// travels with the next batch, or clearAfter later on its own when there is none.
 	published []flashgate.OrderID
+	clearing  *time.Timer // nil: nothing is to travel on its own
 }
 
 // call is one request that waits.
@@ -223,8 +229,7 @@ func (g *Gate) withdraw(c *call) bool {
 
 // next takes the calls that are to travel together, oldest first, and what is to leave
 // the outbox with them. Without any call, or while too many messages wait for their
-// confirms, the worker has to end; what is to leave the outbox then waits for the next
-// batch, unless nobody is there who could bring one.
+// confirms, the worker has to end.
 func (g *Gate) next(sale flashgate.SaleID, l *lane) (batch []*call, published []flashgate.OrderID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -233,21 +238,34 @@ func (g *Gate) next(sale flashgate.SaleID, l *lane) (batch []*call, published []
 	}
 	if len(batch) == 0 {
 		l.reserving = false
-		published = g.leave(sale, l)
-		return nil, published
+		g.leave(sale, l)
+		return nil, nil
 	}
 	published, l.published = l.published, nil
 	return batch, published
 }
 
-// leave ends somebody's work for a lane, with mu held. It returns what is to be taken out
-// of the outbox, if no batch can be expected that does so.
-func (g *Gate) leave(sale flashgate.SaleID, l *lane) (published []flashgate.OrderID) {
+// leave ends somebody's work for a lane, with mu held. If no batch is there that could
+// take published orders out of the outbox, one has clearAfter to come.
+func (g *Gate) leave(sale flashgate.SaleID, l *lane) {
+	if len(l.published) > 0 && l.clearing == nil && !l.reserving && len(l.queue) == 0 {
+		l.clearing = time.AfterFunc(clearAfter, func() { g.clearLane(sale, l) })
+	}
+	g.drop(sale, l)
+}
+
+// clearLane is called when no batch came in time. One that is here now takes along what
+// there is.
+func (g *Gate) clearLane(sale flashgate.SaleID, l *lane) {
+	g.mu.Lock()
+	l.clearing = nil
+	var published []flashgate.OrderID
 	if !l.reserving && len(l.queue) == 0 {
 		published, l.published = l.published, nil
 	}
 	g.drop(sale, l)
-	return published
+	g.mu.Unlock()
+	g.clear(sale, published)
 }
 
 // take moves calls out of the queue.
@@ -267,7 +285,7 @@ func (l *lane) take(most int) (batch []*call) {
 
 // drop forgets a lane that nobody needs, with mu held.
 func (g *Gate) drop(sale flashgate.SaleID, l *lane) {
-	if !l.reserving && l.publishing == 0 && len(l.queue) == 0 {
+	if !l.reserving && l.publishing == 0 && len(l.queue) == 0 && len(l.published) == 0 && g.lanes[sale] == l {
 		delete(g.lanes, sale)
 	}
 }

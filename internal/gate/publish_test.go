@@ -186,3 +186,73 @@ func TestTheLargestBatchFitsIntoAMessage(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(body), err)
 	}
 }
+
+// What was confirmed leaves the outbox with the next batch, or by itself when none comes.
+func TestPublishedLeavesTheOutbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &carrier{stock: stock{answer: toPublish, out: make(chan []flashgate.OrderID, 10)}}
+		g := gate.New(gate.Config{Backend: backend{stock: s, publisher: publisher(func(context.Context, flashgate.Message) error { return nil })}})
+		first, second := reservation("1", "u"), reservation("1", "v")
+		for _, r := range []flashgate.Reservation{first, second} {
+			if _, err := g.Reserve(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if len(s.carried) != 1 || s.carried[0] != first.Order || len(s.out) != 0 {
+			t.Errorf("with the second went %v; %d calls of its own", s.carried, len(s.out))
+		}
+		pass(time.Second)
+		synctest.Wait()
+		if ids := <-s.out; len(ids) != 1 || ids[0] != second.Order || len(s.out) != 0 {
+			t.Errorf("by itself went %v", ids)
+		}
+	})
+}
+
+// carrier keeps what travels with a batch.
+type carrier struct {
+	stock
+	carried []flashgate.OrderID
+}
+
+func (c *carrier) ReserveAfter(ctx context.Context, sale flashgate.SaleID, published []flashgate.OrderID, rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+	c.carried = append(c.carried, published...)
+	return c.Reserve(ctx, sale, rs)
+}
+
+// The time for a batch that did not come is over when another lane of the sale is there:
+// that one stays the only one.
+func TestALateClearingLeavesTheLaneAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := toPublish
+		s := &carrier{stock: stock{out: make(chan []flashgate.OrderID, 10), enter: make(chan []flashgate.Reservation, 10), resume: make(chan struct{}, 10)}}
+		s.answer = func(rs []flashgate.Reservation) ([]flashgate.Reserved, error) { return answer(rs) }
+		g := gate.New(gate.Config{Backend: backend{stock: s, publisher: publisher(func(context.Context, flashgate.Message) error { return nil })}})
+		s.resume <- struct{}{}
+		if _, err := g.Reserve(t.Context(), reservation("1", "published")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		answer = all(flashgate.Reserved{Outcome: flashgate.OutcomeAlreadyBought})
+		s.resume <- struct{}{}
+		if _, err := g.Reserve(t.Context(), reservation("1", "along")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the lane is gone, and its time is not over
+		held := reserve(t.Context(), g, reservation("1", "held"))
+		pass(time.Second)
+		synctest.Wait()
+		next := reserve(t.Context(), g, reservation("1", "next"))
+		synctest.Wait()
+		if n := len(s.enter); n != 3 {
+			t.Errorf("%d calls were made, want 3: the next one waits for the one that is held", n)
+		}
+		s.resume <- struct{}{}
+		s.resume <- struct{}{}
+		<-held
+		<-next
+	})
+}
