@@ -43,7 +43,6 @@ func (s *Store) CreateSession(ctx context.Context, ses flashgate.Session) error 
 
 // Session reads a session, from the local cache where that may be trusted.
 func (s *Store) Session(ctx context.Context, key flashgate.SessionKey) (flashgate.Session, error) {
-	const op = "redis.Session"
 	if ses, ok := s.sessions.get(key); ok {
 		return ses, nil
 	}
