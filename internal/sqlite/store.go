@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/internal/gather"
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver
@@ -30,6 +31,8 @@ type Store struct {
 	refs   int // guarded by open.mu
 	write  *writer
 	reader *sql.DB
+
+	sessions *gather.Group[*sessionCall]
 
 	positions *positions
 
@@ -102,11 +105,13 @@ func openFile(path string) (_ *Store, err error) {
 	}
 	reader.SetMaxOpenConns(4)
 	reader.SetMaxIdleConns(4)
-	return &Store{
+	s := &Store{
 		path: path, refs: 1, write: w, reader: reader, positions: ps,
 		reads: map[string]*sql.Stmt{}, inFlight: map[uint64]bool{}, enqueued: make(chan struct{}),
 		consumer: flock.New(path + consumerSuffix),
-	}, nil
+	}
+	s.sessions = gather.New(gather.Config[*sessionCall]{Run: s.readSessions, Most: sessionsAtOnce})
+	return s, nil
 }
 
 // dsn waits up to 5 s for another process that writes.

@@ -17,6 +17,9 @@ SELECT id, mobile, name, password, role, created FROM users WHERE mobile = ?;
 -- name: session
 SELECT key, user, role, created, expires, idle, seen FROM session WHERE key = ?;
 
+-- name: sessions
+SELECT key, user, role, created, expires, idle, seen FROM session WHERE key IN (SELECT value FROM json_each(?));
+
 -- name: session_put
 INSERT INTO session (key, user, role, created, expires, idle, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
 
