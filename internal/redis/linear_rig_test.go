@@ -59,7 +59,8 @@ const (
 )
 
 // toxics are the faults. Those towards the server delay or lose calls, the others
-// answers.
+// answers. The slicer is not among them: in Toxiproxy 2.12 one whose reader has left waits
+// for it for ever, and cannot be removed.
 var toxics = []toxic{
 	{"latency", stream.Upstream, map[string]int{"latency": late}},
 	{"latency", stream.Downstream, map[string]int{"latency": late}},
@@ -69,7 +70,6 @@ var toxics = []toxic{
 	{"reset_peer", stream.Upstream, nil},
 	{"reset_peer", stream.Downstream, nil},
 	{"limit_data", stream.Downstream, map[string]int{"bytes": 50}}, // a part of an answer, and the cut
-	{"slicer", stream.Downstream, map[string]int{"average_size": 8, "size_variation": 4, "delay": 500}},
 }
 
 // lostAnswers is the fault under which a call takes effect and nobody hears of it.
