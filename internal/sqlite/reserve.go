@@ -108,13 +108,14 @@ func (d *decider) read(t *txn, sale flashgate.SaleID, rs []flashgate.Reservation
 	return nil
 }
 
-// list is a JSON array, for json_each.
-func list[T ~string](values []T) []byte {
+// list is a JSON array, for json_each: as text, since bytes might be taken for SQLite's
+// binary form.
+func list[T ~string](values []T) string {
 	text, err := json.Marshal(values)
 	if err != nil {
 		panic(err) // strings always encode
 	}
-	return text
+	return string(text)
 }
 
 func (d *decider) decide(r flashgate.Reservation) flashgate.Reserved {
