@@ -70,16 +70,10 @@ local function waits(order)
   return redis.call('ZSCORE', OUTBOX, order) or redis.call('ZSCORE', LEASED, order)
 end
 
--- forget takes orders out of the outbox. Leased ones are rare, and to ask whether there
--- are any is cheaper than to name each.
+-- forget takes orders out of the outbox, leased or not.
 local function forget(orders)
-  if #orders == 0 then
-    return
-  end
   send('ZREM', OUTBOX, orders)
-  if redis.call('EXISTS', LEASED) == 1 then
-    send('ZREM', LEASED, orders)
-  end
+  send('ZREM', LEASED, orders)
 end
 
 -- freed tells the gateways that what was answered before this epoch and seq about the
