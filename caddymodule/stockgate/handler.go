@@ -114,7 +114,11 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		string(flashgate.CodeAlreadyBought), string(flashgate.CodeSaleClosed), string(flashgate.CodeUnavailable))
 	h.flags = newFlags()
 	h.accepted = app.DecisionCounter(op, "accepted")
-	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), MaxWaiting: h.MaxWaiting, Waiting: &waiting,
+	atOnce := 1 // the embedded stock writes for one at a time
+	if h.app.HasQueue() {
+		atOnce = 4
+	}
+	h.gate = gate.New(gate.Config{Backend: h.app, Timeout: time.Duration(h.Timeout), AtOnce: atOnce, MaxWaiting: h.MaxWaiting, Waiting: &waiting,
 		SoldOutProbe: time.Duration(h.SoldOutProbe), OnBatch: app.ObserveBatch})
 	return nil
 }

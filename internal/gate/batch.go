@@ -8,21 +8,23 @@ import (
 	"flashgate/internal/failpoint"
 )
 
-// work reserves batches until nobody waits. One reserve of a sale is in flight at a
-// time: what arrives meanwhile is the next batch, so the load sets its size, not a
-// timer. Confirms are awaited beside it.
-func (g *Gate) work(sale flashgate.SaleID, l *lane) {
-	for {
-		calls, published := g.next(sale, l)
-		if len(calls) == 0 {
-			return
-		}
-		if b := g.reserve(sale, l, calls, published); b != nil {
-			g.mu.Lock()
+// work reserves batches until nobody waits. What arrives while AtOnce reservations of a
+// sale are under way is the next batch, so the load sets its size, not a timer. Confirms
+// are awaited beside it.
+func (g *Gate) work(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) {
+	for len(calls) > 0 {
+		b := g.reserve(sale, l, calls, published)
+		g.mu.Lock()
+		l.workers--
+		l.underway -= len(calls)
+		if b != nil {
 			l.publishing++
-			g.mu.Unlock()
 			go g.publish(sale, l, b)
 		}
+		if calls, published = g.next(l); len(calls) == 0 {
+			g.leave(sale, l)
+		}
+		g.mu.Unlock()
 	}
 }
 

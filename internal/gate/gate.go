@@ -56,6 +56,12 @@ type Config struct {
 	// default. With 1 none share a round trip; the answers are the same.
 	MaxBatch int
 
+	// AtOnce is how many reservations of a sale may be under way to the stock without
+	// making the next one wait: a few buyers then wait for nobody, and many still travel
+	// together. It is for a stock that answers several calls at once. Default 1: what
+	// comes while a call is under way waits for its end.
+	AtOnce int
+
 	MaxWaiting int      // requests that may wait at once, over all sales; default 10,000
 	Waiting    *Waiting // counts them over several gates; default: over this one
 
@@ -95,8 +101,9 @@ type Gate struct {
 // lane is one sale's queue. It exists while somebody waits in it or works for it.
 type lane struct {
 	queue      []*call
-	reserving  bool // a goroutine takes batches out of the queue
-	publishing int  // goroutines that wait for a confirm
+	workers    int // goroutines that take batches out of the queue
+	underway   int // calls that these have taken and the stock has not answered
+	publishing int // goroutines that wait for a confirm
 
 	// published is what was confirmed and not yet taken out of the stock's outbox: it
 	// travels with the next batch, or clearAfter later on its own when there is none.
@@ -121,6 +128,7 @@ func New(cfg Config) *Gate {
 	if cfg.MaxBatch <= 0 || cfg.MaxBatch > MaxBatch {
 		cfg.MaxBatch = MaxBatch
 	}
+	cfg.AtOnce = max(cfg.AtOnce, 1)
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 10_000
 	}
@@ -210,9 +218,8 @@ func (g *Gate) join(c *call) {
 
 // start is called with mu held.
 func (g *Gate) start(sale flashgate.SaleID, l *lane) {
-	if !l.reserving && l.publishing < MaxPublishing && len(l.queue) > 0 {
-		l.reserving = true
-		go g.work(sale, l)
+	if calls, published := g.next(l); len(calls) > 0 {
+		go g.work(sale, l, calls, published)
 	}
 }
 
@@ -228,27 +235,26 @@ func (g *Gate) withdraw(c *call) bool {
 }
 
 // next takes the calls that are to travel together, oldest first, and what is to leave
-// the outbox with them. Without any call, or while too many messages wait for their
-// confirms, the worker has to end.
-func (g *Gate) next(sale flashgate.SaleID, l *lane) (batch []*call, published []flashgate.OrderID) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l.publishing < MaxPublishing {
-		batch = l.take(g.cfg.MaxBatch)
-	}
-	if len(batch) == 0 {
-		l.reserving = false
-		g.leave(sale, l)
+// the outbox with them, with mu held; whoever gets any is one of the workers. There are
+// none while the stock has enough to answer, or while as many messages as may wait for
+// their confirms do so or are about to.
+func (g *Gate) next(l *lane) (calls []*call, published []flashgate.OrderID) {
+	if l.underway >= g.cfg.AtOnce || l.publishing+l.workers >= MaxPublishing {
 		return nil, nil
 	}
+	if calls = l.take(g.cfg.MaxBatch); len(calls) == 0 {
+		return nil, nil
+	}
+	l.workers++
+	l.underway += len(calls)
 	published, l.published = l.published, nil
-	return batch, published
+	return calls, published
 }
 
 // leave ends somebody's work for a lane, with mu held. If no batch is there that could
 // take published orders out of the outbox, one has clearAfter to come.
 func (g *Gate) leave(sale flashgate.SaleID, l *lane) {
-	if len(l.published) > 0 && l.clearing == nil && !l.reserving && len(l.queue) == 0 {
+	if len(l.published) > 0 && l.clearing == nil && l.workers == 0 && len(l.queue) == 0 {
 		l.clearing = time.AfterFunc(clearAfter, func() { g.clearLane(sale, l) })
 	}
 	g.drop(sale, l)
@@ -260,7 +266,7 @@ func (g *Gate) clearLane(sale flashgate.SaleID, l *lane) {
 	g.mu.Lock()
 	l.clearing = nil
 	var published []flashgate.OrderID
-	if !l.reserving && len(l.queue) == 0 {
+	if l.workers == 0 && len(l.queue) == 0 {
 		published, l.published = l.published, nil
 	}
 	g.drop(sale, l)
@@ -285,7 +291,7 @@ func (l *lane) take(most int) (batch []*call) {
 
 // drop forgets a lane that nobody needs, with mu held.
 func (g *Gate) drop(sale flashgate.SaleID, l *lane) {
-	if !l.reserving && l.publishing == 0 && len(l.queue) == 0 && len(l.published) == 0 && g.lanes[sale] == l {
+	if l.workers == 0 && l.publishing == 0 && len(l.queue) == 0 && len(l.published) == 0 && g.lanes[sale] == l {
 		delete(g.lanes, sale)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -147,6 +148,48 @@ func TestRequestsGatherWhileACallIsInFlight(t *testing.T) {
 			t.Errorf("batches of %v, want %d and 44", sizes, gate.MaxBatch)
 		}
 		for _, w := range append(waiting, other) {
+			if r := <-w; r.err != nil || r.got.Outcome != flashgate.OutcomeAccepted {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+// A few requests wait for nobody; while more than a few are under way the next gather.
+func TestAFewAreUnderWayAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stock{enter: make(chan []flashgate.Reservation, 10), resume: make(chan struct{}), answer: all(flashgate.Reserved{Outcome: flashgate.OutcomeAccepted})}
+		g := gate.New(gate.Config{Backend: backend{stock: s}, AtOnce: 3})
+		var waiting []<-chan result
+		arrive := func(n int, want ...int) {
+			t.Helper()
+			for range n {
+				waiting = append(waiting, reserve(t.Context(), g, reservation("1", fmt.Sprint("u", len(waiting)))))
+				synctest.Wait()
+			}
+			var sizes []int
+			for len(s.enter) > 0 {
+				sizes = append(sizes, len(<-s.enter))
+			}
+			if !slices.Equal(sizes, want) {
+				t.Fatalf("%d requests more made calls of %v, want %v", n, sizes, want)
+			}
+		}
+		end := func() {
+			s.resume <- struct{}{}
+			synctest.Wait()
+		}
+		arrive(8, 1, 1, 1)
+		end()
+		arrive(1, 5) // with two others under way there was room for one, and it took along who waited
+		end()
+		end()
+		arrive(2)
+		end()
+		arrive(0, 3)
+		end()
+		for _, w := range waiting {
 			if r := <-w; r.err != nil || r.got.Outcome != flashgate.OutcomeAccepted {
 				t.Errorf("%+v", r)
 			}

@@ -16,9 +16,11 @@ type Config[C any] struct {
 	// Most bounds a batch: so many calls, or so much of Cost. One call that costs more
 	// travels alone.
 	Most int
-	// InFlight is how many batches are under way at once; default 1.
-	InFlight int
-	// Cost is what a call counts against Most; default 1.
+	// AtOnce is how much may be under way without making the next call wait, counted as
+	// Most is: a few calls then wait for nobody, and many still travel together. Default 1:
+	// what comes while a batch is under way waits for its end.
+	AtOnce int
+	// Cost is what a call counts against Most and AtOnce, at least 1; default 1.
 	Cost func(C) int
 }
 
@@ -29,14 +31,12 @@ type Group[C any] struct {
 
 	mu       sync.Mutex
 	queue    []C
-	inFlight int
+	underway int // cost of what Run has
 }
 
 // New makes a group.
 func New[C any](cfg Config[C]) *Group[C] {
-	if cfg.InFlight < 1 {
-		cfg.InFlight = 1
-	}
+	cfg.AtOnce = max(cfg.AtOnce, 1)
 	if cfg.Cost == nil {
 		cfg.Cost = func(C) int { return 1 }
 	}
@@ -48,40 +48,39 @@ func (g *Group[C]) Join(c C) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.queue = append(g.queue, c)
-	if g.inFlight < g.cfg.InFlight {
-		g.inFlight++
-		go g.work()
+	if batch, cost := g.next(); cost > 0 {
+		go g.work(batch, cost)
 	}
 }
 
 // work sends batches until nobody waits.
-func (g *Group[C]) work() {
-	for {
-		batch := g.next()
-		if len(batch) == 0 {
-			return
-		}
+func (g *Group[C]) work(batch []C, cost int) {
+	for cost > 0 {
 		g.cfg.Run(batch)
+		g.mu.Lock()
+		g.underway -= cost
+		batch, cost = g.next()
+		g.mu.Unlock()
 	}
 }
 
-// next takes the oldest calls. Without any, the one who asks has to end.
-func (g *Group[C]) next() []C {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n, cost := 0, 0
+// next takes the oldest calls, with mu held; none while enough are under way.
+func (g *Group[C]) next() (batch []C, cost int) {
+	if g.underway >= g.cfg.AtOnce {
+		return nil, 0
+	}
+	n := 0
 	for ; n < len(g.queue); n++ {
-		if cost += g.cfg.Cost(g.queue[n]); n > 0 && cost > g.cfg.Most {
+		one := g.cfg.Cost(g.queue[n])
+		if n > 0 && cost+one > g.cfg.Most {
 			break
 		}
+		cost += one
 	}
-	if n == 0 {
-		g.inFlight--
-		return nil
-	}
-	batch := append([]C(nil), g.queue[:n]...)
+	batch = append([]C(nil), g.queue[:n]...)
 	rest := copy(g.queue, g.queue[n:])
 	clear(g.queue[rest:])
 	g.queue = g.queue[:rest]
-	return batch
+	g.underway += cost
+	return batch, cost
 }

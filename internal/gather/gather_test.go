@@ -14,14 +14,16 @@ import (
 func TestGathering(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name     string
-		inFlight int
-		cost     func(int) int
-		want     [][]int
+		name   string
+		atOnce int
+		cost   func(int) int
+		lone   int // how many find room at once
+		want   [][]int
 	}{
-		{name: "one in flight", want: [][]int{{1}, {2, 3, 4}, {5, 6}}},
-		{name: "two in flight", inFlight: 2, want: [][]int{{1}, {2}, {3, 4, 5}, {6}}},
-		{name: "by cost", cost: func(n int) int { return n }, want: [][]int{{1}, {2}, {3}, {4}, {5}, {6}}},
+		{name: "one at once", lone: 1, want: [][]int{{1}, {2, 3, 4}, {5, 6}}},
+		{name: "two at once", atOnce: 2, lone: 2, want: [][]int{{1}, {2}, {3, 4, 5}, {6}}},
+		{name: "by cost", cost: func(n int) int { return n }, lone: 1, want: [][]int{{1}, {2}, {3}, {4}, {5}, {6}}},
+		{name: "by cost, three at once", atOnce: 3, cost: func(n int) int { return n }, lone: 2, want: [][]int{{1}, {2}, {3}, {4}, {5}, {6}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -29,7 +31,7 @@ func TestGathering(t *testing.T) {
 				var mu sync.Mutex
 				var got [][]int
 				leave := make(chan struct{})
-				g := gather.New(gather.Config[int]{Most: 3, InFlight: c.inFlight, Cost: c.cost, Run: func(batch []int) {
+				g := gather.New(gather.Config[int]{Most: 3, AtOnce: c.atOnce, Cost: c.cost, Run: func(batch []int) {
 					mu.Lock()
 					got = append(got, batch)
 					mu.Unlock()
@@ -39,8 +41,8 @@ func TestGathering(t *testing.T) {
 					g.Join(i + 1)
 					synctest.Wait() // each is taken that can be
 				}
-				if want := max(1, c.inFlight); len(got) != want {
-					t.Errorf("%d are under way, want %d", len(got), want)
+				if len(got) != c.lone {
+					t.Errorf("%d are under way, want %d", len(got), c.lone)
 				}
 				for range c.want {
 					leave <- struct{}{}

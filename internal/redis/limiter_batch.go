@@ -40,7 +40,7 @@ type limits struct {
 func newLimits(s *Store) *limits {
 	l := &limits{store: s}
 	l.group = gather.New(gather.Config[*decision]{
-		Run: l.together, Most: limitsAtOnce, Cost: func(d *decision) int { return len(d.charges) },
+		Run: l.together, Most: limitsAtOnce, AtOnce: aFew, Cost: func(d *decision) int { return len(d.charges) },
 	})
 	l.life, l.end = context.WithCancel(context.Background())
 	return l

@@ -17,6 +17,10 @@ var sessionRead = mustScript("session_read")
 // readsAtOnce bounds the reads that travel together.
 const readsAtOnce = 128
 
+// aFew is how many calls of a kind may be under way without making the next one wait for a
+// round trip that it can share.
+const aFew = 4
+
 // reads asks for sessions. In the second in which everybody presses the button each brings
 // another session, which no cache can have: so what gathers while others are under way
 // travels in one script. In a Cluster keys of one script must lie in one slot, so there
@@ -28,7 +32,7 @@ type reads struct {
 
 func newReads(s *Store) *reads {
 	r := &reads{store: s}
-	r.group = gather.New(gather.Config[*sessionCall]{Run: r.together, Most: readsAtOnce})
+	r.group = gather.New(gather.Config[*sessionCall]{Run: r.together, Most: readsAtOnce, AtOnce: aFew})
 	return r
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	reserveScript = mustScript("head", "orders", "reserve")
+	reserveScript = mustScript("head", "reserve")
 	viewScript    = mustScript("head", "view")
 )
 

@@ -5,7 +5,7 @@ local HEAD, HELD, OUTBOX, LEASED, BUYERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], K
 local SOME = 4000
 
 -- Lua's own notation of a number has 14 digits only.
-local function text(n) return string.format('%.0f', n) end
+local function text(n) return string.format('%d', n) end
 
 -- clock is Redis' own time in microseconds.
 local function clock()
@@ -38,6 +38,9 @@ end
 
 -- fetch reads fields of a hash; those that are not there are false.
 local function fetch(key, fields)
+  if #fields > 0 and #fields <= SOME then
+    return redis.call('HMGET', key, unpack(fields))
+  end
   local values = {}
   for i = 1, #fields, SOME do
     local some = redis.call('HMGET', key, unpack(fields, i, math.min(i + SOME - 1, #fields)))
@@ -48,10 +51,12 @@ local function fetch(key, fields)
   return values
 end
 
--- send calls a command on a key with any number of arguments.
-local function send(command, key, arguments)
-  for i = 1, #arguments, SOME do
-    redis.call(command, key, unpack(arguments, i, math.min(i + SOME - 1, #arguments)))
+-- send calls a command on a key with any number of arguments: all of a list, or from
+-- first to last.
+local function send(command, key, list, first, last)
+  last = last or #list
+  for i = first or 1, last, SOME do
+    redis.call(command, key, unpack(list, i, math.min(i + SOME - 1, last)))
   end
 end
 
@@ -65,15 +70,25 @@ local function parse(held)
   return string.match(held, '^(%d+) (%d+) (%d+) (.*)$')
 end
 
+-- share_of reads a user's share in buyers: units, and the last order.
+local function share_of(value)
+  if not value then
+    return 0, ''
+  end
+  local units, order = string.match(value, '^(%d+) (.*)$')
+  return tonumber(units), order
+end
+
 -- waits reports whether an order is in the outbox, leased or not.
 local function waits(order)
   return redis.call('ZSCORE', OUTBOX, order) or redis.call('ZSCORE', LEASED, order)
 end
 
--- forget takes orders out of the outbox, leased or not.
-local function forget(orders)
-  send('ZREM', OUTBOX, orders)
-  send('ZREM', LEASED, orders)
+-- forget takes the orders of a list out of the outbox, leased or not: all, or from first
+-- to last.
+local function forget(list, first, last)
+  send('ZREM', OUTBOX, list, first, last)
+  send('ZREM', LEASED, list, first, last)
 end
 
 -- freed tells the gateways that what was answered before this epoch and seq about the

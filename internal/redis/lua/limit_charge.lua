@@ -11,65 +11,64 @@
 --        (microseconds), extra units granted.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
+local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 
+-- Counters by index of their key: lists of form, start, last, current and previous.
 local states, changed = {}, {}
+local stored = redis.call('MGET', unpack(KEYS))
 
 local function state(i, form)
 	local s = states[i]
-	if not s then
-		s = {form = form, start = 0, last = 0, current = 0, previous = 0}
-		local text = redis.call('GET', KEYS[i])
-		if text then
-			local f, start, last, current, previous = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-			s = {form = tonumber(f), start = tonumber(start), last = tonumber(last), current = tonumber(current), previous = tonumber(previous)}
-		end
+	if not s and stored[i] then
+		local f, start, last, current, previous = string.match(stored[i], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+		s = {f + 0, start + 0, last + 0, current + 0, previous + 0}
 		states[i] = s
 	end
-	if s.form ~= form then -- another algorithm or window starts anew
-		s = {form = form, start = 0, last = 0, current = 0, previous = 0}
+	if not s or s[1] ~= form then -- another algorithm or window starts anew
+		s = {form, 0, 0, 0, 0}
 	end
 	return s
 end
 
 -- Waits are whole milliseconds, rounded up.
 local function upToMillisecond(us)
-	return math.floor(us / 1000) * 1000 + 1000
+	return floor(us / 1000) * 1000 + 1000
 end
 
-local function fixed(s, c)
-	local start, current = s.start, s.current
-	if current == 0 or now - start >= c.window then
+local function fixed(s, limit, window, _, units)
+	local start, current = s[2], s[4]
+	if current == 0 or now - start >= window then
 		start, current = now, 0
 	end
-	local left = math.min(start - now + c.window, c.window)
-	local room = c.limit - current
-	if c.units <= room then
-		return {form = s.form, start = start, last = now, current = current + c.units, previous = 0}, room - c.units, 0, left
+	local left = min(start - now + window, window)
+	local room = limit - current
+	if units <= room then
+		return {s[1], start, now, current + units, 0}, room - units, 0, left
 	end
-	return nil, math.max(room, 0), left, left
+	return nil, max(room, 0), left, left
 end
 
-local function bucket(s, c)
-	local each = c.window / c.limit -- of a unit
-	local start, fraction = s.start, s.previous
-	if start < now or fraction >= c.limit then -- the limit was changed: its parts are others
-		start, fraction = math.max(start, now), 0
+local function bucket(s, limit, window, burst, units)
+	local each = window / limit -- of a unit
+	local start, fraction = s[2], s[5]
+	if start < now or fraction >= limit then -- the limit was changed: its parts are others
+		start, fraction = max(start, now), 0
 	end
 	-- A clock that went back, or a burst that was made smaller, is no more than a full bucket.
-	local ahead = math.min(start - now + fraction / c.limit, c.burst * each)
-	local over = ahead + (c.units - c.burst) * each
+	local ahead = min(start - now + fraction / limit, burst * each)
+	local over = ahead + (units - burst) * each
 	if over > 0.000001 then
 		local wait = upToMillisecond(over)
-		if over <= c.window then
-			wait = math.min(wait, c.window)
+		if over <= window then
+			wait = min(wait, window)
 		end
-		return nil, math.max(0, math.floor(c.burst - ahead / each + 0.000001)), wait, math.ceil(ahead)
+		return nil, max(0, floor(burst - ahead / each + 0.000001)), wait, ceil(ahead)
 	end
-	local parts = fraction + c.units * c.window
-	local whole = math.floor(parts / c.limit)
-	ahead = ahead + c.units * each
-	return {form = s.form, start = start + whole, last = now, current = 0, previous = parts - whole * c.limit},
-		math.max(0, math.floor(c.burst - ahead / each + 0.000001)), 0, math.ceil(ahead)
+	local parts = fraction + units * window
+	local whole = floor(parts / limit)
+	ahead = ahead + units * each
+	return {s[1], start + whole, now, 0, parts - whole * limit},
+		max(0, floor(burst - ahead / each + 0.000001)), 0, ceil(ahead)
 end
 
 -- How far into a window n units of the one before weigh room at most.
@@ -80,90 +79,82 @@ local function beyond(window, n, room)
 	return upToMillisecond((1 - room / n) * window)
 end
 
-local function sliding(s, c)
-	local start, last, current, previous = s.start, s.last, s.current, s.previous
-	if last == 0 or now - last >= c.window then
+local function sliding(s, limit, window, _, units)
+	local start, last, current, previous = s[2], s[3], s[4], s[5]
+	if last == 0 or now - last >= window then
 		start, last, current, previous = now, now, 0, 0
-	elseif now - start >= c.window then
-		start, current, previous = start + c.window, 0, current
+	elseif now - start >= window then
+		start, current, previous = start + window, 0, current
 	end
 	-- A clock that went back stays at the start of its window.
-	local elapsed = math.min(math.max(now - start, 0), c.window)
-	local room = c.limit - (current + previous * (c.window - elapsed) / c.window)
-	if c.units <= room then
-		last = math.max(last, now)
-		return {form = s.form, start = start, last = last, current = current + c.units, previous = previous},
-			math.max(0, math.floor(room - c.units)), 0, last - now + c.window
+	local elapsed = min(max(now - start, 0), window)
+	local room = limit - (current + previous * (window - elapsed) / window)
+	if units <= room then
+		last = max(last, now)
+		return {s[1], start, last, current + units, previous}, max(0, floor(room - units)), 0, last - now + window
 	end
 	local wait
-	if c.limit - c.units - current >= 0 then
-		wait = beyond(c.window, previous, c.limit - c.units - current) - elapsed
+	if limit - units - current >= 0 then
+		wait = beyond(window, previous, limit - units - current) - elapsed
 	else
-		wait = c.window - elapsed + beyond(c.window, current, c.limit - c.units)
+		wait = window - elapsed + beyond(window, current, limit - units)
 	end
-	return nil, math.max(0, math.floor(room)), math.max(1, math.min(last - now + c.window, wait)), last - now + c.window
+	return nil, max(0, floor(room)), max(1, min(last - now + window, wait)), last - now + window
 end
 
 local algorithms = {sliding, fixed, bucket}
 
-local function take(c, units)
-	local atOnce = c.limit
-	if c.algorithm == 3 then
-		atOnce = c.burst
+-- take is the counter with the units taken, or nothing, and what the charge is told. at is
+-- where the charge begins in ARGV.
+local function take(at, units)
+	local algorithm, limit, window, burst = ARGV[at + 1] + 0, ARGV[at + 2] + 0, ARGV[at + 3] + 0, ARGV[at + 4] + 0
+	local atOnce = limit
+	if algorithm == 3 then
+		atOnce = burst
 	end
 	if units > atOnce then -- passes at no time
-		return nil, 0, c.window, c.window
+		return nil, 0, window, window
 	end
-	local asked = c.units
-	c.units = units
-	local s, remaining, wait, reset = algorithms[c.algorithm](state(c.key, c.form), c)
-	c.units = asked
-	return s, remaining, wait, reset
+	return algorithms[algorithm](state(ARGV[at] + 0, window * 4 + algorithm), limit, window, burst, units)
 end
 
-local reply, at = {}, 1
+local reply, at, told = {}, 1, 0
 while at <= #ARGV do
-	local n = tonumber(ARGV[at])
-	at = at + 1
-	local charges, passed = {}, true
+	local n, passed, taken = ARGV[at] + 0, true, {}
 	for k = 1, n do
-		local a = {}
-		for j = 0, 7 do
-			a[j] = tonumber(ARGV[at + j])
-		end
-		at = at + 8
-		local c = {key = a[0], algorithm = a[1], limit = a[2], window = a[3], burst = a[4], units = a[5], advisory = a[6] == 1, extra = a[7], form = a[3] * 4 + a[1], granted = 0}
-		c.next, c.remaining, c.wait, c.reset = take(c, c.units)
-		passed = passed and (c.next ~= nil or c.advisory)
-		charges[k] = c
+		local charge, r = at + 8 * k - 7, told + 5 * k - 5
+		local s, remaining, wait, reset = take(charge, ARGV[charge + 5] + 0)
+		passed = passed and (s ~= nil or ARGV[charge + 6] == '1')
+		taken[k] = s
+		reply[r + 1], reply[r + 2], reply[r + 3], reply[r + 4], reply[r + 5] = s and 1 or 0, remaining, wait, reset, 0
 	end
-	for _, c in ipairs(charges) do
-		if passed and c.next then
-			states[c.key], changed[c.key] = c.next, c
+	for k = 1, passed and n or 0 do
+		if taken[k] then
+			local charge, r = at + 8 * k - 7, told + 5 * k - 5
+			local key = ARGV[charge] + 0
+			states[key], changed[key] = taken[k], true
 			-- Half of what remains is left to the others.
-			local extra = math.min(c.extra, math.floor(c.remaining / 2))
+			local extra = min(ARGV[charge + 7] + 0, floor(reply[r + 2] / 2))
 			if extra > 0 then
-				local s, remaining, _, reset = take(c, extra)
+				local s, remaining, _, reset = take(charge, extra)
 				if s then
-					states[c.key], c.remaining, c.reset, c.granted = s, remaining, reset, extra
+					states[key], reply[r + 2], reply[r + 4], reply[r + 5] = s, remaining, reset, extra
 				end
 			end
 		end
-		for _, v in ipairs({c.next and 1 or 0, c.remaining, c.wait, c.reset, c.granted}) do
-			reply[#reply + 1] = v
-		end
 	end
+	at, told = at + 1 + 8 * n, told + 5 * n
 end
 
-for i, c in pairs(changed) do
+for i in pairs(changed) do
 	local s = states[i]
-	local ends = s.start
-	if c.algorithm == 1 then
-		ends = s.last + c.window
-	elseif c.algorithm == 2 then
-		ends = s.start + c.window
+	local window, ends = floor(s[1] / 4), s[2]
+	if s[1] % 4 == 1 then
+		ends = s[3] + window
+	elseif s[1] % 4 == 2 then
+		ends = s[2] + window
 	end
-	redis.call('SET', KEYS[i], string.format('%.0f %.0f %.0f %.0f %.0f', s.form, s.start, s.last, s.current, s.previous),
-		'PX', math.max(1, math.ceil((ends - now) / 1000) + 1))
+	redis.call('SET', KEYS[i], string.format('%d %d %d %d %d', s[1], s[2], s[3], s[4], s[5]),
+		'PX', max(1, ceil((ends - now) / 1000) + 1))
 end
 return reply

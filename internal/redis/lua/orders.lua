@@ -1,10 +1,10 @@
--- Behind head.lua in the verbs that reserve and decide: they read what they need at
+-- Behind head.lua in the verbs that decide: they read what they need at
 -- once, compute here, and write it at once.
 local held, decided = {}, {} -- by order; false: there is none
 local bought, prior = {}, {} -- by user
 local users = {}             -- whose share has changed, in order
 
-local set_held, left, entered, buyers, gone = {}, {}, {}, {}, {}
+local left, buyers, gone = {}, {}, {}
 
 local function read_users(names)
   local fields = {}
@@ -13,11 +13,7 @@ local function read_users(names)
   end
   local values = fetch(BUYERS, fields)
   for i = 1, #names do
-    local units, order = 0, ''
-    if values[i] then
-      units, order = string.match(values[i], '^(%d+) (.*)$')
-    end
-    bought[names[i]], prior[names[i]] = tonumber(units), order
+    bought[names[i]], prior[names[i]] = share_of(values[i])
   end
 end
 
@@ -47,19 +43,6 @@ local function share(user, units, order)
   users[#users + 1] = user
 end
 
--- hold takes units for a new reservation and puts it into the outbox.
-local function hold(head, order, user, units, at, now)
-  local r = record(units, at, now, user)
-  held[order] = r
-  set_held[#set_held + 1] = order
-  set_held[#set_held + 1] = r
-  entered[#entered + 1] = now
-  entered[#entered + 1] = order
-  share(user, units, order)
-  head.free = head.free - units
-  head.held = head.held + units
-end
-
 -- release undoes a hold: the order leaves held and outbox, units and share go back.
 local function release(head, order)
   local units, _, _, user = parse(held[order])
@@ -80,8 +63,6 @@ end
 
 -- save writes everything that has changed.
 local function save(head)
-  send('HSET', HELD, set_held)
-  send('ZADD', OUTBOX, entered)
   send('HDEL', HELD, left)
   forget(left)
   for i = 1, #users do
