@@ -8,24 +8,46 @@ import (
 	"flashgate/internal/failpoint"
 )
 
-// work reserves batches until nobody waits. What arrives while AtOnce reservations of a
+// lead carries a batch in the goroutine of its newest request, which saves a lone request
+// two changes of goroutines, and leaves what has gathered meanwhile to another. It carries
+// no other request but by chance: whoever leaves makes room and takes along those who wait.
+func (g *Gate) lead(l *lane, c *call, calls []*call, published []flashgate.OrderID) {
+	sale := c.reservation.Order.Sale()
+	b := g.reserve(sale, l, calls, published)
+	if calls, published = g.reserved(sale, l, len(calls), b); len(calls) > 0 {
+		go g.work(sale, l, calls, published)
+	}
+	if b != nil {
+		g.publish(sale, l, b)
+	}
+}
+
+// work carries batches until nobody waits. What arrives while AtOnce reservations of a
 // sale are under way is the next batch, so the load sets its size, not a timer. Confirms
 // are awaited beside it.
 func (g *Gate) work(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) {
 	for len(calls) > 0 {
 		b := g.reserve(sale, l, calls, published)
-		g.mu.Lock()
-		l.workers--
-		l.underway -= len(calls)
+		calls, published = g.reserved(sale, l, len(calls), b)
 		if b != nil {
-			l.publishing++
 			go g.publish(sale, l, b)
 		}
-		if calls, published = g.next(l); len(calls) == 0 {
-			g.leave(sale, l)
-		}
-		g.mu.Unlock()
 	}
+}
+
+// reserved ends one batch's work for a lane and takes the next one.
+func (g *Gate) reserved(sale flashgate.SaleID, l *lane, n int, b *batch) (calls []*call, published []flashgate.OrderID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l.workers--
+	l.underway -= n
+	if b != nil {
+		l.publishing++
+	}
+	if calls, published = g.next(l); len(calls) == 0 {
+		g.leave(sale, l)
+	}
+	return calls, published
 }
 
 // batch is what is held and waits for its confirm.

@@ -152,7 +152,8 @@ func New(cfg Config) *Gate {
 //	CodeUnknownOutcome  it was sent and is not known to be durable; carries the order
 //
 // A context that ends takes the request out of the queue. If it has been sent, the
-// call goes on without it, for its neighbours and for the buyer, who may poll.
+// call goes on, for its neighbours and for the buyer, who may poll; whoever carries a
+// batch returns with its answer.
 func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.Reserved, error) {
 	if err := r.Validate(); err != nil {
 		return flashgate.Reserved{}, err
@@ -165,6 +166,10 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 	}
 	defer g.cfg.Waiting.leave()
 	c := &call{reservation: r, done: make(chan struct{})}
+	if l, calls, published := g.join(c); len(calls) > 0 {
+		g.lead(l, c, calls, published)
+		return c.result, c.err
+	}
 	if err := g.wait(ctx, c); err != nil {
 		if g.withdraw(c) {
 			return flashgate.Reserved{}, unavailable("The sale is very busy. Try again.", err)
@@ -191,7 +196,6 @@ func (g *Gate) wait(ctx context.Context, c *call) error {
 		timer.Stop()
 		g.timers.Put(timer)
 	}()
-	g.join(c)
 	select {
 	case <-c.done:
 		return nil
@@ -202,18 +206,20 @@ func (g *Gate) wait(ctx context.Context, c *call) error {
 	}
 }
 
-// join puts the call into its sale's queue and sees to it that somebody works there.
-func (g *Gate) join(c *call) {
+// join puts the call into its sale's queue. When there is room for a batch, the caller is
+// the one to carry it.
+func (g *Gate) join(c *call) (l *lane, calls []*call, published []flashgate.OrderID) {
 	sale := c.reservation.Order.Sale()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.lanes[sale]
+	l = g.lanes[sale]
 	if l == nil {
 		l = &lane{}
 		g.lanes[sale] = l
 	}
 	l.queue = append(l.queue, c)
-	g.start(sale, l)
+	calls, published = g.next(l)
+	return l, calls, published
 }
 
 // start is called with mu held.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -155,48 +154,6 @@ func TestRequestsGatherWhileACallIsInFlight(t *testing.T) {
 	})
 }
 
-// A few requests wait for nobody; while more than a few are under way the next gather.
-func TestAFewAreUnderWayAtOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &stock{enter: make(chan []flashgate.Reservation, 10), resume: make(chan struct{}), answer: all(flashgate.Reserved{Outcome: flashgate.OutcomeAccepted})}
-		g := gate.New(gate.Config{Backend: backend{stock: s}, AtOnce: 3})
-		var waiting []<-chan result
-		arrive := func(n int, want ...int) {
-			t.Helper()
-			for range n {
-				waiting = append(waiting, reserve(t.Context(), g, reservation("1", fmt.Sprint("u", len(waiting)))))
-				synctest.Wait()
-			}
-			var sizes []int
-			for len(s.enter) > 0 {
-				sizes = append(sizes, len(<-s.enter))
-			}
-			if !slices.Equal(sizes, want) {
-				t.Fatalf("%d requests more made calls of %v, want %v", n, sizes, want)
-			}
-		}
-		end := func() {
-			s.resume <- struct{}{}
-			synctest.Wait()
-		}
-		arrive(8, 1, 1, 1)
-		end()
-		arrive(1, 5) // with two others under way there was room for one, and it took along who waited
-		end()
-		end()
-		arrive(2)
-		end()
-		arrive(0, 3)
-		end()
-		for _, w := range waiting {
-			if r := <-w; r.err != nil || r.got.Outcome != flashgate.OutcomeAccepted {
-				t.Errorf("%+v", r)
-			}
-		}
-	})
-}
-
 func TestAClientThatLeavesHarmsNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,7 +161,14 @@ func TestAClientThatLeavesHarmsNobody(t *testing.T) {
 		g := gate.New(gate.Config{Backend: backend{stock: s}})
 
 		ctx, leave := context.WithCancel(t.Context())
+		carries := reserve(ctx, g, reservation("1", "carries"))
+		<-s.enter
 		sent := reserve(ctx, g, reservation("1", "sent"))
+		synctest.Wait()
+		s.resume <- struct{}{}
+		if r := <-carries; r.err != nil {
+			t.Errorf("who carried the first batch: %v", r.err)
+		}
 		<-s.enter
 		queued := reserve(ctx, g, reservation("1", "queued"))
 		stays := reserve(t.Context(), g, reservation("1", "stays"))
