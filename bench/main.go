@@ -54,12 +54,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) (err error) {
-	s := settings{Rounds: 7, Seconds: 3, Connections: 64, Threads: 2, Keys: 10_000}
+	s := settings{Rounds: 5, Seconds: 2, Connections: 64, Threads: 2, Keys: 10_000}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "one round of 1 s, without -only of the daily groups: shows that it runs, not how fast")
 	out := flags.String("out", "", "write all figures to this `file` as JSON")
-	rounds := flags.Int("rounds", 0, "how many rounds; default 7")
-	slice := flags.Duration("slice", 0, "how long each row is measured in each round; default 3s")
+	rounds := flags.Int("rounds", 0, "how many rounds; default 5")
+	slice := flags.Duration("slice", 0, "how long each row is measured in each round; default 2s")
 	flags.StringVar(&s.Only, "only", "", "measure only rows whose `group/name` contains this, or one of several with | between them, and what they are compared with")
 	flags.StringVar(&s.profiles, "profiles", "", "write a CPU profile of each Caddy into this `folder`; slows them all down")
 	flags.BoolVar(&s.allProfiles, "all-profiles", false, "with -profiles: those of allocations, mutexes and blocking, too")
