@@ -114,9 +114,10 @@ func openFile(path string) (_ *Store, err error) {
 	return s, nil
 }
 
-// dsn waits up to 5 s for another process that writes.
+// dsn waits up to 5 s for another process that writes. What undoes a statement stays in
+// memory: past 64 KiB it would be a file.
 func dsn(path, pragma string) string {
-	v := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", pragma}}
+	v := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "temp_store(MEMORY)", pragma}}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: v.Encode()}).String()
 }
 

@@ -169,6 +169,23 @@ func TestGroupCommitKeepsWritesApart(t *testing.T) {
 	}
 }
 
+// A write that is alone in its commit and fails leaves nothing behind, and the next one
+// works.
+func TestALoneWriteThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := openStore(t)
+	user := func(mobile string) flashgate.User {
+		return flashgate.User{ID: flashgate.UserID("u" + mobile), Mobile: mobile, Name: "n", PasswordHash: "x", Role: flashgate.RoleCustomer, Created: time.Now()}
+	}
+	twice := []flashgate.User{user("1"), user("2"), user("1")}
+	if err := s.CreateUsers(t.Context(), twice); err == nil {
+		t.Fatal("the same user twice was taken")
+	}
+	if err := s.CreateUsers(t.Context(), twice[:2]); err != nil {
+		t.Errorf("something of the write that failed is there: %v", err)
+	}
+}
+
 func BenchmarkReserve(b *testing.B) {
 	for _, batch := range []int{1, 64, 512} {
 		b.Run(fmt.Sprint("batch=", batch), func(b *testing.B) {

@@ -16,7 +16,8 @@ import (
 const maxGroup = 512
 
 // writer owns the one connection that writes. One goroutine takes whatever waits,
-// runs each in a savepoint of its own, and commits once.
+// runs each in a savepoint of its own, and commits once. A write that is alone needs no
+// savepoint, which would copy each page that it changes.
 type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
@@ -166,10 +167,17 @@ func (w *writer) loop() {
 func (w *writer) commit(group []*job) {
 	err := w.exec("BEGIN IMMEDIATE")
 	if err == nil {
-		for _, j := range group {
-			j.err = w.one(j)
+		if len(group) == 1 {
+			err = w.run(group[0])
+		} else {
+			for _, j := range group {
+				j.err = w.one(j)
+			}
 		}
-		if err = w.exec("COMMIT"); err != nil {
+		if err == nil {
+			err = w.exec("COMMIT")
+		}
+		if err != nil {
 			// Some errors have rolled back already; then this one says so.
 			_ = w.exec("ROLLBACK")
 		}
@@ -186,24 +194,30 @@ func (w *writer) commit(group []*job) {
 	}
 }
 
-func (w *writer) one(j *job) (err error) {
-	if err := j.ctx.Err(); err != nil {
-		return context.Cause(j.ctx) // nobody waits any more, and nothing has happened
-	}
+// one runs a write in a savepoint: its error undoes itself alone.
+func (w *writer) one(j *job) error {
 	if err := w.exec("SAVEPOINT job"); err != nil {
 		return err
+	}
+	err := w.run(j)
+	if err != nil {
+		if rerr := w.exec("ROLLBACK TO job"); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+	}
+	if rerr := w.exec("RELEASE job"); rerr != nil {
+		err = errors.Join(err, rerr)
+	}
+	return err
+}
+
+func (w *writer) run(j *job) (err error) {
+	if err := j.ctx.Err(); err != nil {
+		return context.Cause(j.ctx) // nobody waits any more, and nothing has happened
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in a write: %v", r)
-		}
-		if err != nil {
-			if rerr := w.exec("ROLLBACK TO job"); rerr != nil {
-				err = errors.Join(err, rerr)
-			}
-		}
-		if rerr := w.exec("RELEASE job"); rerr != nil {
-			err = errors.Join(err, rerr)
 		}
 	}()
 	return j.run(&txn{w})
