@@ -18,13 +18,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
 func main() {
-	only := flag.String("only", "", "only the mutants whose file has this in its name")
+	only := flag.String("only", "", "only the mutants whose file has this, or one of several with | between them, in its name")
 	list := flag.Bool("list", false, "list them and run nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,7 +47,7 @@ func run(ctx context.Context, only string, list bool) (bool, error) {
 	}
 	var chosen []mutant
 	for _, m := range all {
-		if strings.Contains(m.file, only) {
+		if slices.ContainsFunc(strings.Split(only, "|"), func(part string) bool { return strings.Contains(m.file, part) }) {
 			chosen = append(chosen, m)
 		}
 	}
