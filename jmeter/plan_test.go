@@ -85,7 +85,7 @@ func TestNoPlugIns(t *testing.T) {
 // What the verdict reads is what the properties file makes JMeter write.
 func TestTheResultsFileHasTheVariables(t *testing.T) {
 	t.Parallel()
-	if text := read(t, "flash-sale.properties"); !strings.Contains(text, "\nsample_variables=order,user,sale,outcome,status\n") {
+	if text := read(t, "flashgate.properties"); !strings.Contains(text, "\nsample_variables=order,user,sale,outcome,status,who\n") {
 		t.Errorf("sample_variables is not as the verdict needs it:\n%s", text)
 	}
 }

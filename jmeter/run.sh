@@ -134,7 +134,7 @@ else
 	"$tmp/users" --csv "$USERS_CSV" --sale "$SALE" --units "$UNITS" "$USERS" || fail "the users or the sale were not made"
 fi
 
-set -- -n -t jmeter/flash-sale.jmx -q jmeter/flash-sale.properties -l "$OUT/results.jtl" -j "$OUT/jmeter.log" \
+set -- -n -t jmeter/flash-sale.jmx -q jmeter/flashgate.properties -l "$OUT/results.jtl" -j "$OUT/jmeter.log" \
 	"-Jscheme=$scheme" "-Jhost=$host" "-Jport=$port" "-Jcookie=$cookie" "-Jusers=$USERS" "-Jramp_up=$RAMP_UP" \
 	"-Jsale=$SALE" "-Jdata=$USERS_CSV" "-Jkey=$FLASHGATE_LOADTEST_KEY"
 [ "$REPORT" != yes ] || set -- "$@" -e -o "$OUT/report"

@@ -27,7 +27,7 @@ func run(t *testing.T, env ...string) ran {
 	t.Helper()
 	r := ran{resultsDir: t.TempDir()}
 	// go test keeps a result until a file changes that a test itself has read.
-	for _, name := range []string{"run.sh", "pom.xml", "flash-sale.jmx", "flash-sale.properties"} {
+	for _, name := range []string{"run.sh", "pom.xml", "flash-sale.jmx", "flashgate.properties"} {
 		read(t, name)
 	}
 	cmd := exec.CommandContext(t.Context(), "./run.sh")

@@ -1,5 +1,5 @@
 // Command verdict judges a load test: it compares the results file that JMeter has
-// written (flash-sale.jmx with flash-sale.properties) with the orders in the
+// written (flash-sale.jmx with flashgate.properties) with the orders in the
 // database, and with the promises of the design, section 2. jmeter/run.sh calls it
 // last.
 //
