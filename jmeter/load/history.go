@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,9 +32,11 @@ func (r *runner) remember(ctx context.Context, g *game, o outcome) error {
 	if err != nil {
 		return err
 	}
+	properties := maps.Clone(g.plan.Properties)
+	delete(properties, "key") // a secret of the site's
 	line, err := json.Marshal(entry{Time: time.Now().UTC().Truncate(time.Second), Commit: commit(ctx, r.settings.root), Machine: m,
 		Plan: o.plan, Target: o.site, Engines: len(r.settings.engines), Users: g.plan.Users, Units: g.plan.Units,
-		Properties: g.plan.Properties, Seconds: o.seconds, Labels: o.labels, Verdict: o.verdict()})
+		Properties: properties, Seconds: o.seconds, Labels: o.labels, Verdict: o.verdict()})
 	if err != nil {
 		return err
 	}

@@ -69,10 +69,7 @@ func (g *game) properties() (args []string, err error) {
 		values["data"] = g.users
 	}
 	// What was given by -J is the last word.
-	for _, given := range g.r.settings.properties {
-		name, v, _ := strings.Cut(given, "=")
-		values[name] = v
-	}
+	maps.Copy(values, g.plan.given(g.r.settings))
 	text, err := os.ReadFile(g.plan.jmx)
 	if err != nil {
 		return nil, err

@@ -104,32 +104,46 @@ func readPlans(root string, names []string) ([]plan, error) {
 
 func (p plan) wants(what string) bool { return slices.Contains(p.needs, what) }
 
-// apply makes the settings that are given the plan's.
+// apply makes the settings that are given the plan's. -Jplan.name=value is for one plan
+// of several.
 func (p *plan) apply(s settings) {
 	values := maps.Clone(p.Properties)
 	if values == nil {
 		values = map[string]string{}
 	}
 	if s.users > 0 {
-		// As many more lines of the file as there are more users: some plans need several.
-		if n, err := strconv.Atoi(values["users"]); err == nil && n > 0 && p.Users > 0 {
-			p.Users = (p.Users*s.users + n - 1) / n
-		} else if p.Users > 0 {
-			p.Users = s.users
-		}
 		values["users"] = strconv.Itoa(s.users)
-	}
-	if s.units > 0 && p.Units > 0 {
-		p.Units = s.units
 	}
 	for name, v := range map[string]string{"ramp_up": s.rampUp, "duration": s.duration, "think_time": s.think} {
 		if v != "" {
 			values[name] = v
 		}
 	}
-	for _, given := range s.properties {
-		name, v, _ := strings.Cut(given, "=")
-		values[name] = v
+	maps.Copy(values, p.given(s))
+	// As many more lines of the file as there are more users: some plans need several each.
+	before, _ := strconv.Atoi(p.Properties["users"])
+	if n, err := strconv.Atoi(values["users"]); err == nil && n > 0 && p.Users > 0 {
+		if before > 0 {
+			p.Users = (p.Users*n + before - 1) / before
+		} else {
+			p.Users = n
+		}
+	}
+	if s.units > 0 && p.Units > 0 {
+		p.Units = s.units
 	}
 	p.Properties = values
+}
+
+// given are the properties of the command line that are for this plan.
+func (p *plan) given(s settings) map[string]string {
+	values := map[string]string{}
+	for _, text := range s.properties {
+		name, v, _ := strings.Cut(text, "=")
+		if own, ok := strings.CutPrefix(name, p.name+"."); ok {
+			name = own
+		}
+		values[name] = v
+	}
+	return values
 }

@@ -89,11 +89,27 @@ func (g *game) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if g.users == "" && p.Users+p.Units > 0 {
-		if err := g.make(ctx); err != nil {
+	// What is there already is looked at before anything is built.
+	if g.users != "" {
+		if err := g.checkData(ctx, ask); err != nil {
 			return err
 		}
 	}
+	if err := g.r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict"); err != nil {
+		return err
+	}
+	if g.users != "" || p.Users+p.Units == 0 {
+		return nil
+	}
+	if err := g.make(ctx); err != nil {
+		return err
+	}
+	return g.checkData(ctx, ask)
+}
+
+// checkData checks users and sale.
+func (g *game) checkData(ctx context.Context, ask *asker) error {
+	p := g.plan
 	if g.sale != "" && p.wants("sale") {
 		if err := ask.checkSale(ctx, g.sale); err != nil {
 			return err

@@ -8,9 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/gofrs/flock"
 )
 
-// programs are the project's own that a run needs, built once into a folder of its own.
+// programs are the project's own that a run needs, in bin/jmeter, so that they are
+// linked again only after a change.
 type programs struct {
 	dir    string
 	root   string
@@ -22,21 +25,21 @@ func (p *programs) build(ctx context.Context, folders ...string) error {
 	if _, err := exec.LookPath(p.golang); err != nil {
 		return fmt.Errorf("there is no %s: Go is needed for users, demo and verdict", p.golang)
 	}
-	var missing []string
-	for _, f := range folders {
-		if _, err := os.Stat(p.path(filepath.Base(f))); err != nil {
-			missing = append(missing, f)
-		}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
 	}
-	if len(missing) == 0 {
-		return nil
+	// Two runs that begin at once must not start what the other still writes.
+	lock := flock.New(p.path(".lock"))
+	if err := lock.Lock(); err != nil {
+		return err
 	}
-	cmd := exec.Command(p.golang, append([]string{"build", "-o", p.dir + string(filepath.Separator)}, missing...)...)
+	defer lock.Unlock()
+	cmd := exec.Command(p.golang, append([]string{"build", "-o", p.dir + string(filepath.Separator)}, folders...)...)
 	cmd.Dir = p.root
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := wait(ctx, cmd); err != nil {
-		return fmt.Errorf("%s does not build: %w\n%s", strings.Join(missing, ", "), err, said.String())
+		return fmt.Errorf("%s does not build: %w\n%s", strings.Join(folders, ", "), err, said.String())
 	}
 	return nil
 }

@@ -31,14 +31,12 @@ func newRunner(ctx context.Context, s settings) (r *runner, err error) {
 		}
 	}()
 	r.sites = sites{r: r, open: map[string]*demo{}}
-	r.programs = programs{dir: filepath.Join(r.tmp, "bin"), root: s.root, golang: s.golang}
-	if err := errors.Join(os.Mkdir(r.programs.dir, 0o700), os.MkdirAll(s.out, 0o755)); err != nil {
+	r.programs = programs{dir: filepath.Join(s.root, "bin", "jmeter"), root: s.root, golang: s.golang}
+	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return nil, err
 	}
-	if r.client, err = findJMeter(ctx, s, r.tmp); err != nil {
-		return nil, err
-	}
-	return r, r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict")
+	r.client, err = findJMeter(ctx, s, r.tmp)
+	return r, err
 }
 
 // close ends the demos and leaves nothing behind but the results.
