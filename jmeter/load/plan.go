@@ -27,6 +27,7 @@ type plan struct {
 	About      string                     `json:"about"`
 	Properties map[string]string          `json:"properties"` // -J values of the short form
 	Users      int                        `json:"users"`      // lines of the file of users; 0: none
+	AllPress   bool                       `json:"all_press"`  // each user presses the button at least once
 	Units      int                        `json:"units"`      // of the sale; 0: no sale
 	PerUser    int                        `json:"per_user"`
 	Caddyfile  string                     `json:"caddyfile"` // beside the plan; empty: the project's

@@ -41,10 +41,10 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 	err = g.run(ctx)
 	o.seconds = time.Since(begin).Seconds()
 	if err == nil {
-		o.labels, err = readFigures(g.results())
+		o.exit, err = g.judge(ctx, verdict)
 	}
 	if err == nil {
-		o.exit, err = g.judge(ctx, verdict)
+		o.labels, err = readFigures(g.figures())
 	}
 	if e := g.clean(ctx); e != nil {
 		o.exit, err = exitUnable, errors.Join(err, e)
@@ -69,6 +69,7 @@ type game struct {
 }
 
 func (g *game) results() string { return filepath.Join(g.folder, "results.jtl") }
+func (g *game) figures() string { return filepath.Join(g.folder, "verdict.json") }
 
 // prepare checks what can be checked before anything is made, makes users and sale, and
 // checks those.
@@ -187,8 +188,9 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 	}
 	defer func() { err = errors.Join(err, text.Close()) }()
 	args := []string{"--results", g.results()}
-	if g.r.programs.knows(ctx, "verdict", "plan") {
-		args = append(args, "--plan", g.plan.json, "--json", filepath.Join(g.folder, "verdict.json"))
+	args = append(args, "--plan", g.plan.json, "--json", g.figures())
+	if n := g.plan.Properties["users"]; g.plan.AllPress && n != "" {
+		args = append(args, "--users", n)
 	}
 	if g.sale != "" && g.plan.Units > 0 {
 		args = append(args, "--sale", g.sale)

@@ -151,6 +151,9 @@ func (s *scene) exec(t *testing.T, text string, args ...any) {
 // header is what JMeter writes with flashgate.properties.
 var header = []string{"timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "success", "order", "user", "sale", "outcome", "status"}
 
+// refusal is the outcome of a code.
+var refusal = map[string]string{"409": "sold_out"}
+
 // results writes the results file without the columns that are left out.
 func (s *scene) results(t *testing.T, without ...string) string {
 	t.Helper()
@@ -160,7 +163,7 @@ func (s *scene) results(t *testing.T, without ...string) string {
 		if sale == "" {
 			sale = saleID
 		}
-		rows = append(rows, []string{strconv.FormatInt(1_700_000_000_000+int64(i), 10), strconv.Itoa(l.elapsed), l.label, l.code, "", "buyers 1-1", "true", l.order, l.user, sale, "", l.status})
+		rows = append(rows, []string{strconv.FormatInt(1_700_000_000_000+int64(i), 10), strconv.Itoa(l.elapsed), l.label, l.code, "", "buyers 1-1", "true", l.order, l.user, sale, refusal[l.code], l.status})
 	}
 	drop := map[int]bool{}
 	for i, name := range header {

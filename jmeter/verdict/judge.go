@@ -9,7 +9,7 @@ import (
 
 // check is one line of the verdict.
 type check struct {
-	name   string // run, rows, or the promise: P1 … P4
+	name   string // run, rows, goals, honest, gate, queues, or the promise: P1 … P5
 	text   string // what was found
 	faults []string
 }
@@ -22,25 +22,39 @@ func green(checks []check) bool {
 	return !slices.ContainsFunc(checks, func(c check) bool { return len(c.faults) > 0 })
 }
 
-// judge compares what the buyers were told with what the database has.
-func judge(o options, res *results, b *books) []check {
-	return []check{
-		runCheck(o, res),
-		neverOversold(b),
-		everyAcceptedIsAnOrder(o, res, b),
-		nobodyHasTooMuch(b),
-		nothingUnasked(res, b),
-		noUnitIsLost(res, b),
+// judge compares what the users were told with what there is.
+func judge(o options, res *results, f found) []check {
+	var checks []check
+	if o.plan != nil {
+		checks = append(checks, o.plan.goals(res), o.plan.honesty(res))
 	}
+	if f.books != nil {
+		checks = append(checks,
+			runCheck(o, res),
+			neverOversold(f.books),
+			everyAcceptedIsAnOrder(o, res, f.books),
+			nobodyHasTooMuch(f.books),
+			nothingUnasked(res, f.books),
+			noUnitIsLost(res, f.books),
+			repeatsTakeNothing(res, f.books),
+		)
+	}
+	if f.gate != nil {
+		checks = append(checks, f.gate.check(f.books))
+	}
+	if f.queues != nil {
+		checks = append(checks, f.queues.check())
+	}
+	return checks
 }
 
 // runCheck: a test that did not happen proves nothing.
 func runCheck(o options, res *results) check {
 	c := check{name: "run", text: fmt.Sprintf("%d buyers pressed", len(res.buyers))}
 	switch {
-	case len(res.latency) == 0 && res.foreign > 0:
+	case len(res.buyers) == 0 && res.foreign > 0:
 		c.fault("no purchase of sale %s; %d lines are of another sale", o.sale, res.foreign)
-	case len(res.latency) == 0:
+	case len(res.buyers) == 0:
 		c.fault("the results file has no purchase")
 	case len(res.buyers) < o.users:
 		c.fault("of %d buyers only %d came to press", o.users, len(res.buyers))
@@ -200,6 +214,31 @@ func refusedAlthoughLeft(res *results, b *books) (n int) {
 		}
 	}
 	return n
+}
+
+// repeatsTakeNothing is P5: who pressed again, for whatever reason, has the one unit that
+// the order is for. A refusal says nothing of an earlier try, so answers may differ.
+func repeatsTakeNothing(res *results, b *books) check {
+	c := check{name: "P5"}
+	again, asked := 0, map[string]int64{} // by user, what all of their presses may have got
+	for _, p := range res.purchases {
+		if p.pressed > 1 {
+			again++
+		}
+		if p.asked() {
+			asked[p.user]++
+		}
+	}
+	c.text = fmt.Sprintf("a repeat takes no second unit: %d orders were pressed more than once", again)
+	for _, id := range sorted(res.purchases) {
+		if r, ok := b.rows[id]; ok && res.purchases[id].pressed > 1 && r.units != 1 {
+			c.fault("order %s was pressed %d times and has %d units", id, res.purchases[id].pressed, r.units)
+		}
+		if user := res.purchases[id].user; res.purchases[id].pressed > 1 && b.taken[user] > asked[user] {
+			c.fault("user %s pressed order %s %d times and has %d units for %d orders", user, id, res.purchases[id].pressed, b.taken[user], asked[user])
+		}
+	}
+	return c
 }
 
 // sorted gives the keys in order, so that the same run has the same verdict.

@@ -12,17 +12,24 @@ const mostFaults = 5
 
 // printSummary prints how the site answered. It judges nothing.
 func printSummary(w io.Writer, res *results) {
-	for _, label := range sorted(res.answers) {
-		var parts []string
-		for _, code := range sorted(res.answers[label]) {
-			parts = append(parts, fmt.Sprintf("%d × %s", res.answers[label][code], code))
-		}
-		fmt.Fprintf(w, "%-8s %s\n", label, strings.Join(parts, ", "))
+	for _, label := range sorted(res.labels) {
+		l := res.labels[label]
+		fmt.Fprintf(w, "%-8s %s\n", label, counts(l.codes))
+		fmt.Fprintf(w, "latency  of %s: p50 %s, p95 %s, p99 %s, max %s; %d answers in %s\n", label,
+			l.percentile(50), l.percentile(95), l.percentile(99), l.percentile(100), len(l.took), l.last.Sub(l.first).Round(time.Millisecond))
 	}
-	if n := len(res.latency); n > 0 {
-		fmt.Fprintf(w, "latency  of buy: p50 %s, p95 %s, p99 %s, max %s; %d answers in %s\n",
-			res.percentile(50), res.percentile(95), res.percentile(99), res.latency[n-1], n, res.last.Sub(res.first).Round(time.Millisecond))
+	if len(res.refusals) > 0 {
+		fmt.Fprintf(w, "refused  %s\n", counts(res.refusals))
 	}
+}
+
+// counts are numbers by what they count.
+func counts(n map[string]int) string {
+	var parts []string
+	for _, what := range sorted(n) {
+		parts = append(parts, fmt.Sprintf("%d × %s", n[what], what))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // printVerdict prints a line for each check and one for all of them.
@@ -44,8 +51,8 @@ func printVerdict(w io.Writer, o options, checks []check) {
 		}
 	}
 	if red > 0 {
-		fmt.Fprintf(w, "verdict: RED, sale %s: %d of %d checks failed\n", o.sale, red, len(checks))
+		fmt.Fprintf(w, "verdict: RED, %s: %d of %d checks failed\n", o.subject(), red, len(checks))
 		return
 	}
-	fmt.Fprintf(w, "verdict: green, sale %s\n", o.sale)
+	fmt.Fprintf(w, "verdict: green, %s\n", o.subject())
 }

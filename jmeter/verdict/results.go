@@ -18,28 +18,57 @@ const (
 	labelPoll = "poll"
 )
 
+// labelSetup is the sample that a plan leaves when its settings do not fit.
+const labelSetup = "setup"
+
 // columns that the verdict needs. The second line of them is there only when JMeter
-// ran with flashgate.properties.
+// ran with flashgate.properties. Others are read when they are there: success, outcome,
+// who and responseMessage.
 var columns = []string{
 	"timeStamp", "elapsed", "label", "responseCode",
 	"order", "user", "sale", "status",
 }
 
-// results are a run as its buyers saw it, of one sale.
+// results are a run as its users saw it; purchases are of one sale.
 type results struct {
+	labels    map[string]*series
+	crowd     map[string]*crowd   // honest and bot
 	buyers    map[string]bool     // users who pressed
 	purchases map[string]purchase // by order id
-	answers   map[string]map[string]int
-	latency   []time.Duration // of the answers to buy, sorted
-	first     time.Time       // of buy
-	last      time.Time       // when the last answer to buy had come
-	foreign   int             // lines of another sale
-	odd       []string        // what no line may say
+	refusals  map[string]int      // of pressing, by code and outcome
+	foreign   int                 // lines of another sale
+	odd       []string            // what no line may say
 }
+
+// series is how the samples of a label were answered.
+type series struct {
+	codes       map[string]int
+	took        []time.Duration // sorted
+	first, last time.Time       // of the first request, and when the last answer had come
+}
+
+// crowd is how users of a kind fared.
+type crowd struct {
+	Requests int `json:"requests"`
+	Wanted   int `json:"wanted"` // answered as the plan wants it: JMeter's success
+	Passed   int `json:"passed"` // answered 2xx
+	Orders   int `json:"orders"` // answered 202
+}
+
+const (
+	honest = "honest"
+	bot    = "bot"
+)
+
+// errSetup says why a plan has not begun.
+type errSetup struct{ reason string }
+
+func (e errSetup) Error() string { return "the plan did not begin: " + e.reason }
 
 // purchase is what the buyer was told about one order id.
 type purchase struct {
 	user     string
+	pressed  int    // how often
 	accepted int    // how often 202
 	unknown  int    // how often 504, or no HTTP answer at all
 	soldOut  bool   // refused at least once
@@ -65,7 +94,10 @@ func readResults(file, sale string) (*results, error) {
 // parseResults reads a file with a header line. One without any line is a run
 // without purchases, which is for judge to say.
 func parseResults(r io.Reader, sale string) (*results, error) {
-	res := &results{buyers: map[string]bool{}, purchases: map[string]purchase{}, answers: map[string]map[string]int{}}
+	res := &results{
+		labels: map[string]*series{}, crowd: map[string]*crowd{honest: {}, bot: {}},
+		buyers: map[string]bool{}, purchases: map[string]purchase{}, refusals: map[string]int{},
+	}
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
 	head, err := in.Read()
@@ -97,29 +129,43 @@ func parseResults(r io.Reader, sale string) (*results, error) {
 			return nil, err
 		}
 		line, _ := in.FieldPos(0)
-		if err := res.add(line, func(name string) string { return rec[index[name]] }, sale); err != nil {
+		get := func(name string) string {
+			if i, ok := index[name]; ok {
+				return rec[i]
+			}
+			return ""
+		}
+		if err := res.add(line, get, sale); err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
 	}
-	slices.Sort(res.latency)
+	for _, l := range res.labels {
+		slices.Sort(l.took)
+	}
 	return res, nil
 }
 
 // add takes one line in.
 func (res *results) add(line int, get func(string) string, sale string) error {
+	label, code := strings.Clone(get("label")), strings.Clone(get("responseCode"))
+	if label == labelSetup {
+		return errSetup{strings.Clone(get("responseMessage"))}
+	}
+	if n, err := strconv.Atoi(code); err != nil || n < 100 || n > 999 {
+		code = "no answer"
+	}
+	if err := res.count(label, code, get); err != nil {
+		return err
+	}
+	if sale == "" {
+		return nil
+	}
 	if get("sale") != sale {
 		res.foreign++
 		return nil
 	}
-	label, code := strings.Clone(get("label")), strings.Clone(get("responseCode"))
-	if n, err := strconv.Atoi(code); err != nil || n < 100 || n > 999 {
-		code = "no answer"
-	}
-	if res.answers[label] == nil {
-		res.answers[label] = map[string]int{}
-	}
-	res.answers[label][code]++
-	if label != labelBuy && label != labelPoll {
+	// Whoever is told 202 has an order, whatever the sample is called.
+	if label != labelBuy && label != labelPoll && code != "202" {
 		return nil
 	}
 	order, user := strings.Clone(get("order")), strings.Clone(get("user"))
@@ -137,6 +183,7 @@ func (res *results) add(line int, get func(string) string, sale string) error {
 		res.purchases[order] = p
 		return nil
 	}
+	p.pressed++
 	switch code {
 	case "202":
 		p.accepted++
@@ -145,37 +192,64 @@ func (res *results) add(line int, get func(string) string, sale string) error {
 	case "409":
 		p.soldOut = true
 	}
+	if code != "202" {
+		res.refusals[strings.TrimSpace(code+" "+get("outcome"))]++
+	}
 	res.purchases[order] = p
 	res.buyers[user] = true
-	return res.time(get("timeStamp"), get("elapsed"))
+	return nil
 }
 
-// time notes when an answer to buy came and how long it took.
-func (res *results) time(stamp, elapsed string) error {
-	ms, err := strconv.ParseInt(stamp, 10, 64)
+// count notes how a sample was answered, when and how fast.
+func (res *results) count(label, code string, get func(string) string) error {
+	ms, err := strconv.ParseInt(get("timeStamp"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("timeStamp is %q; it must be Unix milliseconds", stamp)
+		return fmt.Errorf("timeStamp is %q; it must be Unix milliseconds", get("timeStamp"))
 	}
-	took, err := strconv.ParseInt(elapsed, 10, 64)
+	took, err := strconv.ParseInt(get("elapsed"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("elapsed is %q; it must be milliseconds", elapsed)
+		return fmt.Errorf("elapsed is %q; it must be milliseconds", get("elapsed"))
 	}
+	l := res.labels[label]
+	if l == nil {
+		l = &series{codes: map[string]int{}, first: time.UnixMilli(ms)}
+		res.labels[label] = l
+	}
+	l.codes[code]++
 	d := time.Duration(took) * time.Millisecond
-	res.latency = append(res.latency, d)
+	l.took = append(l.took, d)
 	at := time.UnixMilli(ms)
-	if res.first.IsZero() || at.Before(res.first) {
-		res.first = at
+	if at.Before(l.first) {
+		l.first = at
 	}
-	if end := at.Add(d); end.After(res.last) {
-		res.last = end
+	if end := at.Add(d); end.After(l.last) {
+		l.last = end
+	}
+	who := get("who")
+	if who == "" {
+		who = honest
+	}
+	c := res.crowd[who]
+	if c == nil {
+		return fmt.Errorf("who is %q; it must be honest, bot or empty", who)
+	}
+	c.Requests++
+	if get("success") == "true" {
+		c.Wanted++
+	}
+	if code[0] == '2' {
+		c.Passed++
+	}
+	if code == "202" {
+		c.Orders++
 	}
 	return nil
 }
 
-// percentile of the answers to buy, by the nearest rank.
-func (res *results) percentile(p int) time.Duration {
-	if len(res.latency) == 0 {
+// percentile by the nearest rank; zero without any answer.
+func (l *series) percentile(p int) time.Duration {
+	if l == nil || len(l.took) == 0 {
 		return 0
 	}
-	return res.latency[(len(res.latency)*p+99)/100-1]
+	return l.took[(len(l.took)*p+99)/100-1]
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/internal/servers/serverstest"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer cleanup()
-		return m.Run()
+		return serverstest.Closing(m).Run()
 	}())
 }
 
