@@ -3,14 +3,15 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"flashgate"
 	"flashgate/internal/failpoint"
 )
 
-// lead carries a batch in the goroutine of its newest request, which saves a lone request
-// two changes of goroutines, and leaves what has gathered meanwhile to another. It carries
-// no other request but by chance: whoever leaves makes room and takes along those who wait.
+// lead carries the batch of a lone request in that request's own goroutine, which saves it
+// two changes of goroutines, and leaves what has gathered meanwhile to another.
 func (g *Gate) lead(l *lane, c *call, calls []*call, published []flashgate.OrderID) {
 	sale := c.reservation.Order.Sale()
 	b := g.reserve(sale, l, calls, published)
@@ -90,8 +91,17 @@ func (g *Gate) reserve(sale flashgate.SaleID, l *lane, calls []*call, published 
 	return b
 }
 
+// recovered makes a panic of a backend an error: a sale whose batch has no end would be
+// closed for everybody.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+	}
+}
+
 // decide asks the stock. Whatever fails before that has ErrNotSent in its chain.
-func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call, published []flashgate.OrderID) ([]flashgate.Reserved, error) {
+func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call, published []flashgate.OrderID) (out []flashgate.Reserved, err error) {
+	defer recovered(&err)
 	stock, err := g.cfg.Backend.Stock()
 	if err == nil {
 		// With a queue that is away nothing must be reserved.
@@ -108,7 +118,7 @@ func (g *Gate) decide(ctx context.Context, sale flashgate.SaleID, calls []*call,
 		rs[i] = c.reservation
 	}
 	q := ask(ctx, stock, sale)
-	out, err := reserveAfter(ctx, stock, sale, published, rs)
+	out, err = reserveAfter(ctx, stock, sale, published, rs)
 	failpoint.Hit(failpoint.Reserved)
 	if err == nil && len(out) != len(calls) {
 		err = errors.New("the stock did not answer every reservation")
@@ -172,6 +182,7 @@ func (g *Gate) publish(sale flashgate.SaleID, l *lane, b *batch) {
 // send publishes a batch in one message and waits for its confirm. Without it nothing
 // is known, and nothing is released: the relay publishes it again.
 func (g *Gate) send(sale flashgate.SaleID, b *batch) (ids []flashgate.OrderID, err error) {
+	defer recovered(&err)
 	rs := make([]flashgate.Reservation, 0, len(b.calls))
 	ids = make([]flashgate.OrderID, 0, len(b.calls))
 	seen := make(map[flashgate.OrderID]bool, len(b.calls))

@@ -152,8 +152,9 @@ func New(cfg Config) *Gate {
 //	CodeUnknownOutcome  it was sent and is not known to be durable; carries the order
 //
 // A context that ends takes the request out of the queue. If it has been sent, the
-// call goes on, for its neighbours and for the buyer, who may poll; whoever carries a
-// batch returns with its answer.
+// call goes on, for its neighbours and for the buyer, who may poll. Who comes while nobody
+// waits carries a batch and returns with its answer, so as soon as the backends heed the
+// batch's own time-out.
 func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.Reserved, error) {
 	if err := r.Validate(); err != nil {
 		return flashgate.Reserved{}, err

@@ -112,3 +112,36 @@ func TestMessagesToComeCount(t *testing.T) {
 		}
 	})
 }
+
+// A backend that panics ends no more than its batch.
+func TestAPanicEndsOneBatch(t *testing.T) {
+	t.Parallel()
+	panics := true
+	boom := func() {
+		if panics {
+			panic("boom")
+		}
+	}
+	for name, b := range map[string]backend{
+		"the stock": {stock: &stock{answer: func(rs []flashgate.Reservation) ([]flashgate.Reserved, error) {
+			boom()
+			return all(flashgate.Reserved{Outcome: flashgate.OutcomeAccepted})(rs)
+		}}},
+		"the queue": {stock: &stock{answer: toPublish}, publisher: publisher(func(context.Context, flashgate.Message) error {
+			boom()
+			return nil
+		})},
+	} {
+		g := gate.New(gate.Config{Backend: b})
+		panics = true
+		for range 2 * gate.MaxPublishing {
+			if _, err := g.Reserve(t.Context(), reservation("1", "u")); flashgate.ErrorCode(err) != flashgate.CodeUnknownOutcome {
+				t.Errorf("%s panics: %v", name, err)
+			}
+		}
+		panics = false
+		if got, err := g.Reserve(t.Context(), reservation("1", "v")); err != nil || got.Outcome != flashgate.OutcomeAccepted {
+			t.Errorf("after %s has panicked: %+v, %v", name, got, err)
+		}
+	}
+}

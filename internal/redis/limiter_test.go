@@ -83,3 +83,24 @@ func TestTheLimiterAnswersAsInMemory(t *testing.T) {
 		}
 	}
 }
+
+// What is no counter counts nothing, and harms nobody who is asked about in the same call.
+func TestWhatIsNoCounter(t *testing.T) {
+	t.Parallel()
+	script := chargeScript(t)
+	c := serverstest.Redis(t).Client()
+	defer c.Close()
+	now := time.Now()
+	for _, value := range []string{"", "x", "1 2 3 4 -4", "1.5 2 3 4 5", "1 2 3 4 5 6"} {
+		keys := []string{"test:" + unique(), "test:" + unique()}
+		if err := c.Set(t.Context(), keys[0], value, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+		charge := func(key int) []any { return []any{1, key, 1, 5, time.Minute.Microseconds(), 5, 2, 0, 0} }
+		args := append(append(charge(1), charge(2)...), now.Unix(), now.Nanosecond()/1000)
+		got, err := script.Run(t.Context(), c, keys, args...).Int64Slice()
+		if err != nil || len(got) != 10 || got[0] != 1 || got[1] != 3 || got[5] != 1 || got[6] != 3 {
+			t.Errorf("%q: %v, %v", value, got, err)
+		}
+	}
+}

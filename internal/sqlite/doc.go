@@ -7,8 +7,8 @@
 // database knows never differ.
 //
 // Concurrent writes share a commit (group commit): while one commit is being
-// synced the next writes gather, never by a timer. Each write is a savepoint of its
-// own, so one that fails takes nobody along. The file is in WAL mode with
+// synced the next writes gather, never by a timer. Each of several is a savepoint of
+// its own, so one that fails takes nobody along. The file is in WAL mode with
 // synchronous=FULL: what a method reported as done survives a crash of the process
 // and of the machine.
 //

@@ -4,8 +4,8 @@ local HEAD, HELD, OUTBOX, LEASED, BUYERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], K
 -- unpack gives at most some 8,000 values; even, so that pairs stay together.
 local SOME = 4000
 
--- Lua's own notation of a number has 14 digits only.
-local function text(n) return string.format('%d', n) end
+-- Lua's own notation of a number has 14 digits only, and %d as many as a C long.
+local function text(n) return string.format('%.0f', n) end
 
 -- clock is Redis' own time in microseconds.
 local function clock()

@@ -21,10 +21,12 @@ local function state(i, form)
 	local s = states[i]
 	if not s and stored[i] then
 		local f, start, last, current, previous = string.match(stored[i], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-		s = {f + 0, start + 0, last + 0, current + 0, previous + 0}
-		states[i] = s
+		if f then
+			s = {f + 0, start + 0, last + 0, current + 0, previous + 0}
+			states[i] = s
+		end
 	end
-	if not s or s[1] ~= form then -- another algorithm or window starts anew
+	if not s or s[1] ~= form then -- another algorithm or window starts anew, and what is no counter
 		s = {form, 0, 0, 0, 0}
 	end
 	return s
@@ -154,7 +156,7 @@ for i in pairs(changed) do
 	elseif s[1] % 4 == 2 then
 		ends = s[2] + window
 	end
-	redis.call('SET', KEYS[i], string.format('%d %d %d %d %d', s[1], s[2], s[3], s[4], s[5]),
+	redis.call('SET', KEYS[i], string.format('%.0f %.0f %.0f %.0f %.0f', s[1], s[2], s[3], s[4], s[5]),
 		'PX', max(1, ceil((ends - now) / 1000) + 1))
 end
 return reply
