@@ -36,11 +36,12 @@ type SaleRemover interface {
 	// that wait are still delivered, and audits stay. A sale that is not there is no
 	// error, and what late messages have left of it goes.
 	//
-	// CodeWrongState, and nothing is deleted: the sale has not ended by the database's
-	// clock, is not at At, or has an order of somebody else. Where they share
-	// transactions, also while something is held that has no dead letter, or a message of
-	// the sale is in the queue. Apart from the database only the caller can know that: a
-	// message that comes later makes a dead letter of an unknown sale.
+	// CodeForbidden, and nothing is deleted: it has an order of somebody else.
+	// CodeWrongState likewise: it has not ended by the database's clock, or is not at At.
+	// Where gate and database share transactions, also while something is held that has no
+	// dead letter, or a message of the sale is in the queue. Where they do not, only the
+	// caller can know that: a message that comes later makes a dead letter of an unknown
+	// sale.
 	//
 	// Gateways remember of an id that it was sold out: never make another sale under it.
 	RemoveSale(ctx context.Context, r SaleRemoval) error

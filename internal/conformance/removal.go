@@ -159,7 +159,7 @@ func removalMoved(t *testing.T, f RemovalFixture) {
 func removalStranger(t *testing.T, f RemovalFixture) {
 	sale, rs := bought(t, f, "")
 	r := closed(t, f, sale.ID, rs[1:])
-	wantCode(t, f.Remover.RemoveSale(t.Context(), r), flashgate.CodeWrongState, "an order of somebody else")
+	wantCode(t, f.Remover.RemoveSale(t.Context(), r), flashgate.CodeForbidden, "an order of somebody else")
 	wantKept(t, f, sale.ID, rs, "with an order of somebody else")
 }
 

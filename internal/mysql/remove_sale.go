@@ -52,7 +52,7 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 		return err
 	}
 	if user, ok := r.Stranger(buyers); ok {
-		return refuse("Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
+		return flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
 	}
 	return nil
 }
