@@ -186,7 +186,7 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 		return exitUnable, err
 	}
 	defer func() { err = errors.Join(err, text.Close()) }()
-	args := []string{"--results", g.results()}
+	args := []string{"--results", g.results(), "--wait", g.r.settings.wait.String()}
 	if g.r.programs.knows(ctx, "verdict", "plan") {
 		args = append(args, "--plan", g.plan.json, "--json", filepath.Join(g.folder, "verdict.json"))
 	}
