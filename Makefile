@@ -13,7 +13,7 @@ CHAOS_FOR ?= 20m
 CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-users chaos chaos-mutants model conformance bench bench-quick bench-go
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-compare jmeter-plot jmeter-users chaos chaos-mutants model conformance bench bench-quick bench-go
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,16 @@ run-real: ## GATEWAYS gateways, WORKERS workers and a shop on REDIS_URL, AMQP_UR
 	@$(GO) build -o bin/flashgate-real ./deploy/real
 	@exec bin/flashgate-real --gateways $(GATEWAYS) --workers $(WORKERS)
 
-jmeter: ## a flash sale by JMeter against the demo, or against TARGET, with a verdict on the orders
-	@./jmeter/run.sh
+jmeter: ## every load-test plan, or PLAN, by JMeter against the demo, or against TARGET, each with a verdict
+	@$(GO) build -o bin/flashgate-load ./jmeter/load
+	@exec bin/flashgate-load run
+
+jmeter-compare: ## PLAN against the targets A and B in turn, with the ratios of their figures
+	@$(GO) build -o bin/flashgate-load ./jmeter/load
+	@exec bin/flashgate-load compare "$(A)" "$(B)" "$(PLAN)"
+
+jmeter-plot: ## draw the runs of HISTORY (default jmeter/history.jsonl) into docs/performance
+	@$(GO) -C bench run ./history -history "$(abspath $(or $(HISTORY),jmeter/history.jsonl))" -plots ../docs/performance
 
 jmeter-users: ## N customers with sessions, as CSV on standard output
 	@$(GO) run ./jmeter/users $(N)

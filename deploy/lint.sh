@@ -30,7 +30,7 @@ if [ -n "$waiting" ]; then
 	echo "$waiting" >&2
 	exit 1
 fi
-for script in .ci/run deploy/*.sh deploy/model/*.sh jmeter/*.sh; do
+for script in .ci/run deploy/*.sh deploy/model/*.sh; do
 	sh -n "$script"
 done
 echo "lint: clean"

@@ -2,7 +2,9 @@ package jmeter_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -15,23 +17,47 @@ import (
 	"flashgate/internal/sqlite"
 )
 
-// ran is a run of run.sh that has ended.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "load")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "load")
+		if out, err := exec.Command("go", "build", "-o", binary, "./load").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s\n%v\n", out, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// ran is a run of the command that has ended.
 type ran struct {
 	exit       int
 	out, log   string // standard output and standard error
 	resultsDir string
 }
 
-// run runs run.sh, on a demo of its own unless env says otherwise.
-func run(t *testing.T, env ...string) ran {
+// prepared is the command with a folder for its results, and the settings env alone.
+func prepared(ctx context.Context, t *testing.T, args []string, env ...string) (*exec.Cmd, string) {
 	t.Helper()
-	r := ran{resultsDir: t.TempDir()}
 	// go test keeps a result until a file changes that a test itself has read.
-	for _, name := range []string{"run.sh", "pom.xml", "flash-sale.jmx", "flash-sale.properties"} {
-		read(t, name)
+	for _, pattern := range []string{"*.jmx", "*.json", "*.xml", "*.properties", "*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files %s (%v)", pattern, err)
+		}
+		for _, name := range files {
+			read(t, name)
+		}
 	}
-	cmd := exec.CommandContext(t.Context(), "./run.sh")
-	cmd.Env = []string{"OUT=" + r.resultsDir}
+	folder := t.TempDir()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = []string{"OUT=" + folder}
 	for _, e := range os.Environ() {
 		// What a developer has set for a site of theirs is not for this one.
 		switch name, _, _ := strings.Cut(e, "="); name {
@@ -40,79 +66,98 @@ func run(t *testing.T, env ...string) ran {
 		}
 	}
 	cmd.Env = append(cmd.Env, env...)
+	return cmd, folder
+}
+
+// load runs the command.
+func load(t *testing.T, args []string, env ...string) ran {
+	t.Helper()
+	cmd, folder := prepared(t.Context(), t, args, env...)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
 	}
-	r.exit, r.out, r.log = cmd.ProcessState.ExitCode(), out.String(), log.String()
-	return r
+	return ran{exit: cmd.ProcessState.ExitCode(), out: out.String(), log: log.String(), resultsDir: folder}
 }
 
 func (r ran) file(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(r.resultsDir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return read(t, filepath.Join(r.resultsDir, name))
 }
 
-var target = regexp.MustCompile(`buyers at http://(\S+), sale`)
+// says is what the command itself has to say: its lines on standard error.
+func (r ran) says() string {
+	var own []string
+	for line := range strings.Lines(r.log) {
+		if strings.HasPrefix(line, "load: ") {
+			own = append(own, line)
+		}
+	}
+	return strings.Join(own, "")
+}
 
-// gone checks that the demo of a run has ended with it.
+var target = regexp.MustCompile(`(?m)^load: \S+ at http://([^\s,]+)`)
+
+// gone checks that the demos of a run have ended with it.
 func (r ran) gone(t *testing.T) {
 	t.Helper()
-	m := target.FindStringSubmatch(r.log)
-	if m == nil {
+	all := target.FindAllStringSubmatch(r.log, -1)
+	if len(all) == 0 {
 		t.Errorf("no target in\n%s", r.log)
-		return
 	}
-	if c, err := net.Dial("tcp", m[1]); err == nil {
-		c.Close()
-		t.Errorf("somebody still listens at %s", m[1])
+	for _, m := range all {
+		if c, err := net.Dial("tcp", m[1]); err == nil {
+			c.Close()
+			t.Errorf("somebody still listens at %s", m[1])
+		}
 	}
 }
 
-// One after the other: the first assembles JMeter where there is none yet.
-func TestPlan(t *testing.T) {
+// noFaults: a fault of the plan itself is no failed sample, only a line in JMeter's log.
+func (r ran) noFaults(t *testing.T, plan string) {
+	t.Helper()
+	for line := range strings.Lines(r.file(t, plan+"/jmeter.log")) {
+		if strings.Contains(line, " ERROR ") {
+			t.Errorf("%s: %s", plan, line)
+		}
+	}
+}
+
+// quick are Java's options for runs of some seconds, which never pay for better code.
+const quick = "HEAP=-Xms64m -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+// The first assembles JMeter where there is none yet. The others wait most of their time.
+func TestWithJMeter(t *testing.T) {
 	t.Parallel()
 	t.Run("flash sale", testFlashSale)
-	t.Run("honest buyers", testHonestBuyers)
+	t.Run("then", func(t *testing.T) {
+		t.Run("every plan", testEveryPlan)
+		t.Run("honest buyers", testHonestBuyers)
+		t.Run("settings", testThePlanLooksAtItsSettings)
+	})
 }
 
 // The whole way: JMeter out of Maven, a demo, 200 buyers for 50 units, the verdict.
 func testFlashSale(t *testing.T) {
-	r := run(t, "USERS=200", "UNITS=50", "RAMP_UP=2")
-	for _, want := range []string{
-		"buy      50 × 202, 150 × 409\n", "path     200 × 200\n",
-		"200 buyers pressed", "50 units seeded, 50 in live orders, 0 left", "verdict: green",
-	} {
-		if !strings.Contains(r.out, want) {
-			t.Errorf("%q was not printed", want)
-		}
-	}
-	if r.exit != 0 || t.Failed() {
+	r := load(t, []string{"run", "flash-sale"}, "UNITS=50")
+	if r.exit != 0 || !strings.Contains(r.out, "50 units seeded, 50 in live orders, 0 left") || !strings.Contains(r.out, "verdict: green") {
 		t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)
 	}
 	r.gone(t)
-	// A fault of the plan itself is no failed sample, only a line in JMeter's log.
-	for line := range strings.Lines(r.file(t, "jmeter.log")) {
-		if strings.Contains(line, " ERROR ") {
-			t.Error(line)
-		}
-	}
-	if page := r.file(t, "report/index.html"); !strings.Contains(page, "Apache JMeter Dashboard") {
+	r.noFaults(t, "flash-sale")
+	if page := r.file(t, "flash-sale/report/index.html"); !strings.Contains(page, "Apache JMeter Dashboard") {
 		t.Error("the report is not JMeter's")
 	}
 }
 
-// fake is a JMeter that runs a shell script; $results is the results file's name.
+// fake is a JMeter that runs a shell script; $results is the results file's name, $all
+// are the options.
 func fake(t *testing.T, script string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "jmeter")
-	text := "#!/bin/sh\nwhile [ \"$1\" != -l ]; do shift; done\nresults=$2\n" + script + "\n"
+	text := "#!/bin/sh\ncase $1 in --version) echo 5.6.3; exit;; esac\nall=\"$*\"\nwhile [ \"$1\" != -l ]; do shift; done\nresults=$2\n" + script + "\n"
 	if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +178,9 @@ func shopFolder(t *testing.T) string {
 	return dir
 }
 
+// nobodyCame is a results file without purchases.
+const nobodyCame = `echo timeStamp,elapsed,label,responseCode,responseMessage,success,order,user,sale,outcome,status,who >"$results"`
+
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -140,36 +188,18 @@ func TestExitStatus(t *testing.T) {
 		exit         int
 		says         string
 	}{
-		{"nobody came", `echo timeStamp,elapsed,label,responseCode,order,user,sale,status >"$results"`, 1, "verdict: RED"},
+		{"nobody came", nobodyCame, 1, "verdict: RED"},
 		{"JMeter fails", "exit 3", 2, "JMeter failed"},
 		{"no results file", "exit 0", 2, "results.jtl: no such file"},
+		{"not with our properties", `echo label >"$results"`, 2, "-q jmeter/flashgate.properties"},
+		{"the plan's own check", nobodyCame + "\n" + `echo '1,1,setup,setup,"sale 1 has ended, it says",false,,,,,,' >>"$results"`, 2, "sale 1 has ended, it says"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := run(t, "USERS=5", "JMETER="+fake(t, c.script),
-				"TARGET=http://127.0.0.1:1", "FLASHGATE_LOADTEST_KEY=k", "FLASHGATE_DATA="+shopFolder(t))
-			if r.exit != c.exit || !strings.Contains(r.out+r.log, c.says) {
+			r := load(t, []string{"run", "-wait", "0s", "flash-sale"}, "USERS=5", "JMETER="+fake(t, c.script),
+				"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
+			if r.exit != c.exit || !strings.Contains(r.out+r.says(), c.says) {
 				t.Errorf("exit %d, want %d and %q in\n%s%s", r.exit, c.exit, c.says, r.log, r.out)
-			}
-		})
-	}
-}
-
-func TestSettingsThatDoNotFit(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		env  []string
-		says string
-	}{
-		{"no key", []string{"TARGET=http://127.0.0.1:1", "FLASHGATE_DATA=" + t.TempDir()}, "set FLASHGATE_LOADTEST_KEY"},
-		{"no database", []string{"TARGET=http://127.0.0.1:1", "FLASHGATE_LOADTEST_KEY=k"}, "set FLASHGATE_DATA or MYSQL_DSN"},
-		{"users of nowhere", []string{"USERS_CSV=users.csv"}, "say which, with TARGET"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			if r := run(t, c.env...); r.exit != 2 || !strings.Contains(r.log, c.says) {
-				t.Errorf("exit %d, want 2 and %q in\n%s", r.exit, c.says, r.log)
 			}
 		})
 	}

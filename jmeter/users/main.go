@@ -1,6 +1,6 @@
 // Command users makes what a load test needs in the shop: customers with a session
-// each, in a CSV file that flash-sale.jmx reads, and a sale for the run. `make
-// jmeter-users` and jmeter/run.sh call it.
+// each, in a CSV file that the plans read, and a sale for the run. `make
+// jmeter-users` and jmeter/load call it.
 //
 //	users [--csv FILE] N                        N customers; FILE is - by default: standard output
 //	users [--csv FILE] --sale ID --units U N    also a sale of U units that is open now

@@ -1,6 +1,6 @@
 // Command verdict judges a load test: it compares the results file that JMeter has
-// written (flash-sale.jmx with flash-sale.properties) with the orders in the
-// database, and with the promises of the design, section 2. jmeter/run.sh calls it
+// written (flash-sale.jmx with flashgate.properties) with the orders in the
+// database, and with the promises of the design, section 2. jmeter/load calls it
 // last.
 //
 //	verdict --results FILE --sale ID (--data FOLDER | --mysql DSN) [flags]

@@ -148,7 +148,7 @@ func (s *scene) exec(t *testing.T, text string, args ...any) {
 	}
 }
 
-// header is what JMeter writes with flash-sale.properties.
+// header is what JMeter writes with flashgate.properties.
 var header = []string{"timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "success", "order", "user", "sale", "outcome", "status"}
 
 // results writes the results file without the columns that are left out.

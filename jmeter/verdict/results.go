@@ -19,7 +19,7 @@ const (
 )
 
 // columns that the verdict needs. The second line of them is there only when JMeter
-// ran with flash-sale.properties.
+// ran with flashgate.properties.
 var columns = []string{
 	"timeStamp", "elapsed", "label", "responseCode",
 	"order", "user", "sale", "status",
@@ -86,7 +86,7 @@ func parseResults(r io.Reader, sale string) (*results, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the columns %s are missing: run JMeter with -q jmeter/flash-sale.properties, and let it write CSV with a header line", strings.Join(missing, ", "))
+		return nil, fmt.Errorf("the columns %s are missing: run JMeter with -q jmeter/flashgate.properties, and let it write CSV with a header line", strings.Join(missing, ", "))
 	}
 	for {
 		rec, err := in.Read()

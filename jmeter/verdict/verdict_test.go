@@ -236,7 +236,7 @@ func TestUnable(t *testing.T) {
 		"nobody listens":      {[]string{"--results", good, "--sale", saleID, "--mysql", "root@tcp(127.0.0.1:1)/x"}, "the database does not answer"},
 		"no such sale":        {other, `no sale "no-such"`},
 		"a table is missing":  {append([]string{"--results", good, "--sale", saleID}, broken.args...), "the buyers:"},
-		"columns are missing": {append([]string{"--results", s.results(t, "order", "user"), "--sale", saleID}, s.args...), "the columns order, user are missing: run JMeter with -q jmeter/flash-sale.properties"},
+		"columns are missing": {append([]string{"--results", s.results(t, "order", "user"), "--sale", saleID}, s.args...), "the columns order, user are missing: run JMeter with -q jmeter/flashgate.properties"},
 		"not CSV":             {append([]string{"--results", file(t, "<testResults/>"), "--sale", saleID}, s.args...), "are missing"},
 		"a cut line":          {append([]string{"--results", file(t, strings.Join(header, ",")+"\n1,2,buy\n"), "--sale", saleID}, s.args...), "wrong number of fields"},
 		"not a time":          {append([]string{"--results", file(t, strings.Join(header, ",")+"\nsoon,2,buy,202,,,,o,u,run,,\n"), "--sale", saleID}, s.args...), `line 2: timeStamp is "soon"`},
