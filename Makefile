@@ -49,6 +49,9 @@ jmeter-compare: ## PLAN against the targets A and B in turn, with the ratios of 
 	@$(GO) build -o bin/flashgate-load ./jmeter/load
 	@exec bin/flashgate-load compare "$(A)" "$(B)" "$(PLAN)"
 
+jmeter-plot: ## draw the runs of HISTORY (default jmeter/history.jsonl) into docs/performance
+	@$(GO) -C bench run ./history -history "$(abspath $(or $(HISTORY),jmeter/history.jsonl))" -plots ../docs/performance
+
 jmeter-users: ## N customers with sessions, as CSV on standard output
 	@$(GO) run ./jmeter/users $(N)
 

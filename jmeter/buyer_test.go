@@ -115,6 +115,7 @@ func (s *stage) answer(w http.ResponseWriter, buyer, step, answer string) {
 // An honest buyer waits when told to, presses again when nothing is known, always with
 // the same path, never after a refusal, and polls what may have become an order.
 func testHonestBuyers(t *testing.T) {
+	t.Parallel()
 	s := &stage{seen: map[string][]string{}, script: map[string][]string{
 		"ann path": {"429 rate_limited", "200"},
 		"ann buy":  {"504 unknown_outcome", "503 unavailable", "none", "202 undecided"},

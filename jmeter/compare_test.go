@@ -32,7 +32,7 @@ case "$all" in *-Jport=` + port(a) + `*) took=100 rare=;; *) took=200 rare=yes;;
 [ "$took" = 100 ] || [ ! -f "` + order + `.b" ] || took=300
 [ "$took" = 100 ] || touch "` + order + `.b"
 echo "$took" >>"` + order + "\"\n" + fakeAnswers
-	r := load(t, []string{"compare", a, b, "flash-sale"}, "USERS=5", "ROUNDS=2", "JMETER="+fake(t, script),
+	r := load(t, []string{"compare", "-wait", "0s", a, b, "flash-sale"}, "USERS=5", "ROUNDS=2", "JMETER="+fake(t, script),
 		"FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA_A="+shopFolder(t), "FLASHGATE_DATA_B="+shopFolder(t))
 	if r.exit != 1 { // nobody of the sale bought
 		t.Errorf("exit %d, want 1\n%s%s", r.exit, r.log, r.out)
@@ -75,7 +75,7 @@ func TestComparisonsThatCannotBe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := load(t, append([]string{"compare"}, c.args...), append(good, "USERS=5", c.env)...)
+			r := load(t, append([]string{"compare", "-wait", "0s"}, c.args...), append(good, "USERS=5", c.env)...)
 			if r.exit != 2 || !strings.Contains(r.says(), c.says) || strings.Contains(r.out, "requests/s") {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}
@@ -88,7 +88,7 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a", "history.jsonl")
 	for range 2 {
-		r := load(t, []string{"run", "-history", file, "-Jkey=the-key", "-Jwait=7", "flash-sale"}, "USERS=5", "UNITS=3", "JMETER="+fake(t, "took=100\n"+fakeAnswers),
+		r := load(t, []string{"run", "-wait", "0s", "-history", file, "-Jkey=the-key", "-Jwait=7", "flash-sale"}, "USERS=5", "UNITS=3", "JMETER="+fake(t, "took=100\n"+fakeAnswers),
 			"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
 		if r.exit != 1 {
 			t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)

@@ -128,14 +128,15 @@ func (r ran) noFaults(t *testing.T, plan string) {
 // quick are Java's options for runs of some seconds, which never pay for better code.
 const quick = "HEAP=-Xms64m -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
-// One after the other: the first assembles JMeter where there is none yet, and all of
-// them want the machine for themselves.
+// The first assembles JMeter where there is none yet. The others wait most of their time.
 func TestWithJMeter(t *testing.T) {
 	t.Parallel()
 	t.Run("flash sale", testFlashSale)
-	t.Run("every plan", testEveryPlan)
-	t.Run("honest buyers", testHonestBuyers)
-	t.Run("settings", testThePlanLooksAtItsSettings)
+	t.Run("then", func(t *testing.T) {
+		t.Run("every plan", testEveryPlan)
+		t.Run("honest buyers", testHonestBuyers)
+		t.Run("settings", testThePlanLooksAtItsSettings)
+	})
 }
 
 // The whole way: JMeter out of Maven, a demo, 200 buyers for 50 units, the verdict.
@@ -195,7 +196,7 @@ func TestExitStatus(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := load(t, []string{"run", "flash-sale"}, "USERS=5", "JMETER="+fake(t, c.script),
+			r := load(t, []string{"run", "-wait", "0s", "flash-sale"}, "USERS=5", "JMETER="+fake(t, c.script),
 				"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
 			if r.exit != c.exit || !strings.Contains(r.out+r.says(), c.says) {
 				t.Errorf("exit %d, want %d and %q in\n%s%s", r.exit, c.exit, c.says, r.log, r.out)

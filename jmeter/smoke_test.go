@@ -19,6 +19,7 @@ type shortForm struct {
 // No plan may rot: each runs for a few seconds against one demo, and its labels, codes
 // and log are as its short form has them. How fast it is, is not looked at.
 func testEveryPlan(t *testing.T) {
+	t.Parallel()
 	var names []string
 	args := []string{"run"}
 	for name := range plans(t) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/bench/chart"
 )
 
 const (
@@ -38,7 +39,7 @@ func measureUsers(ctx context.Context, s settings, c *curveResult) (err error) {
 		memory, filling := perUser*float64(users), seconds*float64(users)
 		if memory > mostMemory || filling > mostFilling.Seconds() {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s users would take %.1f GB and %.0f s to fill in, more than the %d GB and %.0f s that a run may: %s instead",
-				thousands(float64(users)), memory/1e9, filling, mostMemory>>30, mostFilling.Seconds(), thousands(fewerUsers)))
+				chart.Thousands(float64(users)), memory/1e9, filling, mostMemory>>30, mostFilling.Seconds(), chart.Thousands(fewerUsers)))
 			users = fewerUsers
 		}
 		sale, begin := flashgate.SaleID(fmt.Sprint("users", users)), time.Now()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"flashgate/bench/chart"
 )
 
 // result is what -out writes. Schema changes when a field changes its meaning.
@@ -205,7 +207,7 @@ func (f *figure) table(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	for _, x := range f.xs() {
-		fmt.Fprintf(w, "%s\t", thousands(x))
+		fmt.Fprintf(w, "%s\t", chart.Thousands(x))
 		for _, s := range f.Series {
 			text := ""
 			if i := slices.IndexFunc(s.Points, func(p point) bool { return p.X == x }); i >= 0 {

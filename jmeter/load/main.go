@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Exit statuses, those of the verdict.
@@ -67,6 +68,7 @@ func (s *settings) parse(command string, args []string) ([]string, error) {
 		f.PrintDefaults()
 	}
 	f.StringVar(&s.history, "history", s.history, "append a line for each run to this `file`; default: HISTORY, or none")
+	f.DurationVar(&s.wait, "wait", 15*time.Second, "how long orders may still come in before the verdict is red for good")
 	engines := f.String("engines", "", "remote engines as `host:port,host:port`; JMeter's servers must run there")
 	if command == "compare" {
 		f.IntVar(&s.rounds, "rounds", s.rounds, "how often each of the two is asked")

@@ -187,8 +187,7 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 		return exitUnable, err
 	}
 	defer func() { err = errors.Join(err, text.Close()) }()
-	args := []string{"--results", g.results()}
-	args = append(args, "--plan", g.plan.json, "--json", g.figures())
+	args := []string{"--results", g.results(), "--wait", g.r.settings.wait.String(), "--plan", g.plan.json, "--json", g.figures()}
 	if n := g.plan.Properties["users"]; g.plan.AllPress && n != "" {
 		args = append(args, "--users", n)
 	}

@@ -35,8 +35,9 @@ type settings struct {
 	history string // HISTORY
 	rounds  int    // ROUNDS, of a comparison
 
-	properties []string // name=value of -J
-	engines    []string // host:port
+	properties []string      // name=value of -J
+	engines    []string      // host:port
+	wait       time.Duration // the verdict's
 	env        func(string) string
 }
 
