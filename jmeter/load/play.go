@@ -167,12 +167,9 @@ func (g *game) clean(ctx context.Context) error {
 	g.made = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if !g.r.programs.knows(ctx, "users", "clean") {
-		return os.Remove(g.users)
-	}
 	args := []string{"--clean", "--csv", g.users}
 	if g.plan.Units > 0 {
-		args = append(args, "--sale", g.sale)
+		args = append(args, "--sale", g.sale, "--close")
 	}
 	if err := g.usersCommand(ctx, args...); err != nil {
 		return fmt.Errorf("users and sale of the run are still there: %w", err)
