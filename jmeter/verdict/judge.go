@@ -9,7 +9,7 @@ import (
 
 // check is one line of the verdict.
 type check struct {
-	name   string // run, rows, goals, honest, gate, queues, or the promise: P1 … P5
+	name   string // run, rows, or the promise: P1 … P5; redis, queue, users, label
 	text   string // what was found
 	faults []string
 }
@@ -22,30 +22,33 @@ func green(checks []check) bool {
 	return !slices.ContainsFunc(checks, func(c check) bool { return len(c.faults) > 0 })
 }
 
-// judge compares what the users were told with what there is.
-func judge(o options, res *results, f found) []check {
+// judge compares what the buyers were told with what the database has.
+func judge(o options, res *results, b *books) []check {
+	return []check{
+		runCheck(o, res),
+		neverOversold(b),
+		everyAcceptedIsAnOrder(o, res, b),
+		nobodyHasTooMuch(b),
+		nothingUnasked(res, b),
+		noUnitIsLost(res, b),
+		repeatsAreOne(res, b),
+	}
+}
+
+// judgePlan judges the samples alone; nothing without a plan.
+func judgePlan(o options, res *results) []check {
+	if o.plan == nil {
+		return nil
+	}
 	var checks []check
-	if o.plan != nil {
-		checks = append(checks, o.plan.goals(res), o.plan.honesty(res))
+	if !o.hasSale() {
+		c := check{name: "run", text: fmt.Sprintf("%d samples", res.honest.count+res.bots.count)}
+		if len(res.labels) == 0 {
+			c.fault("the results file has no sample")
+		}
+		checks = append(checks, c)
 	}
-	if f.books != nil {
-		checks = append(checks,
-			runCheck(o, res),
-			neverOversold(f.books),
-			everyAcceptedIsAnOrder(o, res, f.books),
-			nobodyHasTooMuch(f.books),
-			nothingUnasked(res, f.books),
-			noUnitIsLost(res, f.books),
-			repeatsTakeNothing(res, f.books),
-		)
-	}
-	if f.gate != nil {
-		checks = append(checks, f.gate.check(f.books))
-	}
-	if f.queues != nil {
-		checks = append(checks, f.queues.check())
-	}
-	return checks
+	return append(append(checks, judgeHonest(o.plan, res)), judgeLabels(o.plan, res)...)
 }
 
 // runCheck: a test that did not happen proves nothing.
@@ -54,7 +57,7 @@ func runCheck(o options, res *results) check {
 	switch {
 	case len(res.buyers) == 0 && res.foreign > 0:
 		c.fault("no purchase of sale %s; %d lines are of another sale", o.sale, res.foreign)
-	case len(res.buyers) == 0:
+	case len(res.buyers) == 0 && len(res.odd) == 0:
 		c.fault("the results file has no purchase")
 	case len(res.buyers) < o.users:
 		c.fault("of %d buyers only %d came to press", o.users, len(res.buyers))
@@ -73,11 +76,11 @@ func neverOversold(b *books) check {
 }
 
 // everyAcceptedIsAnOrder is P2. A dead letter counts: an operator will replay or
-// drop it. Ids are keys, so a repeat that made a second order (P5) made it under
-// another id, and nothingUnasked finds it.
+// drop it.
 func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 	c := check{name: "P2"}
 	accepted, repeated, soldOut, bought, dead := 0, 0, 0, 0, 0
+	ends := map[string]int{} // of the accepted ones
 	for _, id := range sorted(res.purchases) {
 		p := res.purchases[id]
 		r, placed := b.rows[id]
@@ -94,6 +97,7 @@ func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 		if p.accepted+p.unknown > 1 {
 			repeated++
 		}
+		ends[end(r, placed, b.letters[id])]++
 		switch {
 		case placed && b.letters[id]:
 			c.fault("order %s has a row and a dead letter", id)
@@ -109,10 +113,24 @@ func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 		c.fault("%d orders were rejected after a 202: %d sold_out, %d already_bought", n, soldOut, bought)
 	}
 	c.text = fmt.Sprintf("every 202 is one order: %d accepted (%d asked for more than once), %d rejected afterwards, %d dead letters", accepted, repeated, soldOut+bought, dead)
+	if len(ends) > 0 {
+		c.text += "; they are " + counted(ends)
+	}
 	if b.strayLetters > 0 {
 		c.text += fmt.Sprintf("; %d dead letters name no sale", b.strayLetters)
 	}
 	return c
+}
+
+// end is what became of an order that was answered 202.
+func end(r row, placed, dead bool) string {
+	switch {
+	case placed:
+		return r.status
+	case dead:
+		return "dead_lettered"
+	}
+	return "missing"
 }
 
 // decided reports whether a status, as a poll saw it, promises a row or a dead letter.
@@ -216,28 +234,34 @@ func refusedAlthoughLeft(res *results, b *books) (n int) {
 	return n
 }
 
-// repeatsTakeNothing is P5: who pressed again, for whatever reason, has the one unit that
-// the order is for. A refusal says nothing of an earlier try, so answers may differ.
-func repeatsTakeNothing(res *results, b *books) check {
+// repeatsAreOne is P5: who pressed again was told the same again, and has one order of one
+// unit. Ids are keys, so a repeat that took another unit took it under another id.
+func repeatsAreOne(res *results, b *books) check {
 	c := check{name: "P5"}
-	again, asked := 0, map[string]int64{} // by user, what all of their presses may have got
-	for _, p := range res.purchases {
-		if p.pressed > 1 {
-			again++
-		}
-		if p.asked() {
-			asked[p.user]++
-		}
+	of := map[string][]string{} // a user's rows
+	for _, id := range sorted(b.rows) {
+		of[b.rows[id].user] = append(of[b.rows[id].user], id)
 	}
-	c.text = fmt.Sprintf("a repeat takes no second unit: %d orders were pressed more than once", again)
+	repeats := 0
 	for _, id := range sorted(res.purchases) {
-		if r, ok := b.rows[id]; ok && res.purchases[id].pressed > 1 && r.units != 1 {
-			c.fault("order %s was pressed %d times and has %d units", id, res.purchases[id].pressed, r.units)
+		p := res.purchases[id]
+		if p.presses < 2 {
+			continue
 		}
-		if user := res.purchases[id].user; res.purchases[id].pressed > 1 && b.taken[user] > asked[user] {
-			c.fault("user %s pressed order %s %d times and has %d units for %d orders", user, id, res.purchases[id].pressed, b.taken[user], asked[user])
+		repeats++
+		for _, answer := range p.denied {
+			c.fault("order %s was answered 202, and then %s", id, answer)
+		}
+		if r, ok := b.rows[id]; ok && r.units != 1 {
+			c.fault("order %s was asked for %d times and has %d units", id, p.presses, r.units)
+		}
+		for _, other := range of[p.user] {
+			if _, asked := res.purchases[other]; !asked {
+				c.fault("user %s asked for order %s %d times, and has %s as well", p.user, id, p.presses, other)
+			}
 		}
 	}
+	c.text = fmt.Sprintf("a repeat is the same order: %d orders were asked for more than once", repeats)
 	return c
 }
 

@@ -1,118 +1,110 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-	"strings"
-	"time"
+	"strconv"
 )
 
-// plan is what the verdict needs of a plan's short form. The rest is the runner's.
+// plan is what a file beside a plan, such as flash-sale.json, says of it. The runner reads
+// the same file.
 type plan struct {
-	name string
+	About      string            `json:"about"`
+	Properties map[string]string `json:"properties"` // for the runner
+	Users      int               `json:"users"`      // for the runner
+	AllPress   bool              `json:"all_press"`  // for the runner
+	Units      int64             `json:"units"`      // of the run's sale; 0: the plan has none
+	PerUser    int               `json:"per_user"`   // for the runner
+	Caddyfile  string            `json:"caddyfile"`  // for the runner
 
-	About      string               `json:"about"`
-	Properties map[string]string    `json:"properties"`
-	Users      int                  `json:"users"`
-	AllPress   bool                 `json:"all_press"`
-	Units      int                  `json:"units"` // of the sale that is made for a run; 0: no sale
-	PerUser    int                  `json:"per_user"`
-	Caddyfile  string               `json:"caddyfile"`
-	Labels     map[string]objective `json:"labels"`
-	Honest     float64              `json:"honest_success"` // least part of honest users' requests that are answered as wanted
+	// Labels are all sample labels of the plan.
+	Labels map[string]objective `json:"labels"`
+	// HonestSuccess is the least part of the honest users' samples that must be
+	// successful, 0 to 1; 0: not judged.
+	HonestSuccess float64 `json:"honest_success"`
 }
 
-// objective is what is expected of the samples of a label. Zero or nothing is not judged.
+// objective is what the samples of one label must keep. Zero and absent: not judged.
 type objective struct {
-	Codes   []string              `json:"codes"`    // no others; "no answer" is one
-	AtLeast int                   `json:"at_least"` // samples
-	P50     int                   `json:"p50_ms"`   // at most
-	P95     int                   `json:"p95_ms"`
-	P99     int                   `json:"p99_ms"`
-	Share   map[string][2]float64 `json:"share"` // least and most part of the samples with a code
+	Codes   []string              `json:"codes"` // the only ones allowed; "no answer" for none
+	AtLeast int                   `json:"at_least"`
+	P50     float64               `json:"p50_ms"` // at most
+	P95     float64               `json:"p95_ms"`
+	P99     float64               `json:"p99_ms"`
+	Share   map[string][2]float64 `json:"share"` // by code: the least and the most part of the samples
 }
 
+// readPlan reads the file; what it does not know is an error, as it would not be judged.
 func readPlan(file string) (*plan, error) {
-	text, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("--plan: %w", err)
+		return nil, err
 	}
-	p := &plan{name: strings.TrimSuffix(filepath.Base(file), ".json")}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(p); err != nil {
-		return nil, fmt.Errorf("--plan: %s: %w", file, err)
-	}
-	if len(p.Labels) == 0 {
-		return nil, fmt.Errorf("--plan: %s has no labels: a plan without objectives is green whatever happens", file)
+	defer f.Close()
+	p, err := parsePlan(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return p, nil
 }
 
-// goals judges each label by its objectives. One that the plan does not name is a fault:
-// nobody has said what is expected of it.
-func (p *plan) goals(res *results) check {
-	c := check{name: "goals", text: fmt.Sprintf("%d labels are as the plan wants them", len(p.Labels))}
-	for _, label := range sorted(res.labels) {
-		if _, ok := p.Labels[label]; !ok {
-			c.fault("%s: the plan does not say what is expected of this label", label)
-		}
+func parsePlan(r io.Reader) (*plan, error) {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	p := new(plan)
+	if err := d.Decode(p); err != nil {
+		return nil, err
 	}
-	for _, label := range sorted(p.Labels) {
-		p.Labels[label].judge(&c, label, res.labels[label])
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the plan's object")
 	}
-	return c
+	return p, p.validate()
 }
 
-func (o objective) judge(c *check, label string, l *series) {
-	n := 0
-	if l != nil {
-		n = len(l.took)
+func (p *plan) validate() error {
+	switch {
+	case len(p.Labels) == 0:
+		return errors.New("labels is empty: nothing would be judged")
+	case p.HonestSuccess < 0 || p.HonestSuccess > 1:
+		return fmt.Errorf("honest_success is %v; it must be 0 to 1", p.HonestSuccess)
+	case p.Units < 0:
+		return fmt.Errorf("units is %d; it must not be negative", p.Units)
 	}
-	if n < o.AtLeast {
-		c.fault("%s: %d samples, at least %d are wanted", label, n, o.AtLeast)
+	for _, name := range sorted(p.Labels) {
+		if err := p.Labels[name].validate(); err != nil {
+			return fmt.Errorf("label %q: %w", name, err)
+		}
 	}
-	if n == 0 {
-		return
-	}
-	wanted := map[string]bool{}
+	return nil
+}
+
+func (o objective) validate() error {
 	for _, code := range o.Codes {
-		wanted[code] = true
-	}
-	for _, code := range sorted(l.codes) {
-		if len(wanted) > 0 && !wanted[code] {
-			c.fault("%s: %d × %s, wanted are %s", label, l.codes[code], code, strings.Join(o.Codes, ", "))
+		if !isCode(code) && code != noAnswer {
+			return fmt.Errorf("code %q is no HTTP status and not %q", code, noAnswer)
 		}
 	}
-	for _, code := range sorted(o.Share) {
-		part, least, most := float64(l.codes[code])/float64(n), o.Share[code][0], o.Share[code][1]
-		if part < least || part > most {
-			c.fault("%s: %.3g of %d samples are %s, wanted are %g to %g", label, part, n, code, least, most)
+	if o.AtLeast < 0 || o.P50 < 0 || o.P95 < 0 || o.P99 < 0 {
+		return errors.New("no figure may be negative")
+	}
+	for code, s := range o.Share {
+		if !isCode(code) && code != noAnswer {
+			return fmt.Errorf("share of %q: no HTTP status and not %q", code, noAnswer)
+		}
+		if s[0] < 0 || s[1] > 1 || s[0] > s[1] {
+			return fmt.Errorf("share of %s is %v; it must be the least and the most part, 0 to 1", code, s)
 		}
 	}
-	for _, goal := range []struct{ p, ms int }{{50, o.P50}, {95, o.P95}, {99, o.P99}} {
-		if got := l.percentile(goal.p); goal.ms > 0 && got > time.Duration(goal.ms)*time.Millisecond {
-			c.fault("%s: p%d is %s, at most %d ms are wanted", label, goal.p, got, goal.ms)
-		}
-	}
+	return nil
 }
 
-// honesty judges how honest users fared, and says beside it how bots did.
-func (p *plan) honesty(res *results) check {
-	h, b := res.crowd[honest], res.crowd[bot]
-	part := 1.0
-	if h.Requests > 0 {
-		part = float64(h.Wanted) / float64(h.Requests)
-	}
-	c := check{name: "honest", text: fmt.Sprintf("%.2f %% of %d requests of honest users were answered as wanted", 100*part, h.Requests)}
-	if b.Requests > 0 {
-		c.text += fmt.Sprintf("; of %d requests of bots %d were answered 2xx, %d with an order", b.Requests, b.Passed, b.Orders)
-	}
-	if p.Honest > 0 && (part < p.Honest || h.Requests == 0) {
-		c.fault("at least %g %% are wanted", 100*p.Honest)
-	}
-	return c
+// noAnswer is the code of a sample without an HTTP status.
+const noAnswer = "no answer"
+
+func isCode(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 100 && n <= 999
 }

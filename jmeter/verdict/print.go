@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -12,24 +11,16 @@ const mostFaults = 5
 
 // printSummary prints how the site answered. It judges nothing.
 func printSummary(w io.Writer, res *results) {
-	for _, label := range sorted(res.labels) {
-		l := res.labels[label]
-		fmt.Fprintf(w, "%-8s %s\n", label, counts(l.codes))
-		fmt.Fprintf(w, "latency  of %s: p50 %s, p95 %s, p99 %s, max %s; %d answers in %s\n", label,
-			l.percentile(50), l.percentile(95), l.percentile(99), l.percentile(100), len(l.took), l.last.Sub(l.first).Round(time.Millisecond))
+	for _, name := range sorted(res.labels) {
+		fmt.Fprintf(w, "%-8s %s\n", name, counted(res.labels[name].codes))
 	}
 	if len(res.refusals) > 0 {
-		fmt.Fprintf(w, "refused  %s\n", counts(res.refusals))
+		fmt.Fprintf(w, "refusals of buy: %s\n", counted(res.refusals))
 	}
-}
-
-// counts are numbers by what they count.
-func counts(n map[string]int) string {
-	var parts []string
-	for _, what := range sorted(n) {
-		parts = append(parts, fmt.Sprintf("%d × %s", n[what], what))
+	if l := res.labels[labelBuy]; l != nil {
+		fmt.Fprintf(w, "latency  of buy: p50 %s, p95 %s, p99 %s, max %s; %d answers in %s\n",
+			l.percentile(50), l.percentile(95), l.percentile(99), l.took[l.count-1], l.count, l.last.Sub(l.first).Round(time.Millisecond))
 	}
-	return strings.Join(parts, ", ")
 }
 
 // printVerdict prints a line for each check and one for all of them.
@@ -50,9 +41,13 @@ func printVerdict(w io.Writer, o options, checks []check) {
 			fmt.Fprintf(w, "            %s\n", f)
 		}
 	}
+	what := "sale " + o.sale
+	if !o.hasSale() {
+		what = "no sale"
+	}
 	if red > 0 {
-		fmt.Fprintf(w, "verdict: RED, %s: %d of %d checks failed\n", o.subject(), red, len(checks))
+		fmt.Fprintf(w, "verdict: RED, %s: %d of %d checks failed\n", what, red, len(checks))
 		return
 	}
-	fmt.Fprintf(w, "verdict: green, %s\n", o.subject())
+	fmt.Fprintf(w, "verdict: green, %s\n", what)
 }
