@@ -134,7 +134,7 @@ func TestSignal(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	pids := filepath.Join(folder, "pids")
-	script := `sleep 600 & echo $! >"` + pids + `.new"; mv "` + pids + `.new" "` + pids + `"; echo "JMeter runs" >&2; wait`
+	script := `sleep 600 >/dev/null 2>&1 & echo $! >"` + pids + `.new"; mv "` + pids + `.new" "` + pids + `"; echo "JMeter runs" >&2; wait`
 	cmd, _ := prepared(t.Context(), t, []string{"run", "flash-sale"}, "USERS=5", "JMETER="+fake(t, script))
 	log, err := cmd.StderrPipe()
 	if err != nil {

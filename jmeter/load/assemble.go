@@ -49,7 +49,7 @@ func findJMeter(ctx context.Context, s settings, tmp string) (client, error) {
 			return client{}, err
 		}
 		if jar, version, err = assembled(folder); err != nil {
-			return client{}, fmt.Errorf("Maven has left no JMeter in jmeter/target: %w", err)
+			return client{}, fmt.Errorf("no JMeter was left by Maven in jmeter/target: %w", err)
 		}
 	}
 	// Thousands of threads wait most of their time: small stacks.
@@ -103,7 +103,7 @@ func assemble(ctx context.Context, folder string) error {
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := wait(ctx, cmd); err != nil {
-		return fmt.Errorf("Maven could not assemble JMeter: %w\n%s", err, said.String())
+		return fmt.Errorf("assembling JMeter with Maven failed: %w\n%s", err, said.String())
 	}
 	return nil
 }
