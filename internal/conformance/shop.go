@@ -12,6 +12,8 @@ import (
 // UsersFixture is what Users runs on.
 type UsersFixture struct {
 	Users flashgate.UserStore
+	// Remover is nil where users stay.
+	Remover flashgate.UserRemover
 	// Reopen is as in DatabaseFixture.
 	Reopen func(t testing.TB) UsersFixture
 }
@@ -24,6 +26,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersFixture) {
 		{name: "MobileTaken", run: usersMobileTaken},
 		{name: "ConcurrentMobile", run: usersConcurrentMobile},
 		{name: "Bulk", run: usersBulk},
+		{name: "Remove", run: usersRemove, needs: func(f UsersFixture) bool { return f.Remover != nil }},
 		{name: "Crash", run: usersCrash, needs: func(f UsersFixture) bool { return f.Reopen != nil }},
 	})
 }
@@ -143,6 +146,30 @@ func usersBulk(t *testing.T, f UsersFixture) {
 	createUsers(t, f, us...)
 	wantUser(t, f, us[0])
 	wantUser(t, f, us[len(us)-1])
+}
+
+func usersRemove(t *testing.T, f UsersFixture) {
+	us := make([]flashgate.User, 1200)
+	gone := []flashgate.UserID{person().ID}
+	for i := range us {
+		us[i] = person()
+		gone = append(gone, us[i].ID)
+	}
+	stays := person()
+	createUsers(t, f, append(us, stays)...)
+	for range 2 {
+		if err := f.Remover.RemoveUsers(t.Context(), gone); err != nil {
+			t.Fatalf("RemoveUsers: %v", err)
+		}
+		for _, u := range us {
+			wantNoUser(t, f, u, "removed")
+		}
+	}
+	if err := f.Remover.RemoveUsers(t.Context(), nil); err != nil {
+		t.Errorf("RemoveUsers of nobody: %v", err)
+	}
+	wantUser(t, f, stays)
+	createUsers(t, f, us[0]) // the number is free again
 }
 
 func usersCrash(t *testing.T, f UsersFixture) {

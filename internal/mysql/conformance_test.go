@@ -112,7 +112,7 @@ func eventsFixture(o opened) conformance.EventsFixture {
 }
 
 func usersFixture(o opened) conformance.UsersFixture {
-	return conformance.UsersFixture{Users: o, Reopen: func(t testing.TB) conformance.UsersFixture { return usersFixture(o.reopen(t)) }}
+	return conformance.UsersFixture{Users: o, Remover: o, Reopen: func(t testing.TB) conformance.UsersFixture { return usersFixture(o.reopen(t)) }}
 }
 
 func goodsFixture(o opened) conformance.GoodsFixture {
@@ -150,4 +150,11 @@ func TestEvents(t *testing.T) {
 		dsn := serverstest.Database(t)
 		return eventsFixture(opened{openStore(t, dsn), dsn})
 	})
+}
+
+func TestSaleRemoval(t *testing.T) {
+	t.Parallel()
+	conformance.SaleRemoval(t, on(func(o opened) conformance.RemovalFixture {
+		return conformance.RemovalFixture{Database: o.database(), Remover: o}
+	}))
 }

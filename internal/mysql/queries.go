@@ -10,7 +10,7 @@ import (
 //go:embed sql/*.sql sql/migrations/*.sql
 var files embed.FS
 
-var queries = mustLoad("sql/sales.sql", "sql/orders.sql", "sql/shop.sql")
+var queries = mustLoad("sql/sales.sql", "sql/orders.sql", "sql/shop.sql", "sql/removal.sql")
 
 // mustLoad reads the statements of the embedded files by the name in the comment
 // above each. It runs at start, so a mistake in a file cannot hide.

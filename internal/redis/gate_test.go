@@ -92,6 +92,16 @@ func TestApplier(t *testing.T) {
 	})
 }
 
+func TestGateRemoval(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		conformance.GateRemoval(t, func(t *testing.T) (conformance.GateFixture, flashgate.GateRemover) {
+			f := gateFixture(t, url)
+			return f, f.Stock.(flashgate.GateRemover)
+		})
+	})
+}
+
 func TestOpener(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {

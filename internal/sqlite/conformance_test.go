@@ -108,7 +108,7 @@ func sessionsFixture(o opened) conformance.SessionsFixture {
 }
 
 func usersFixture(o opened) conformance.UsersFixture {
-	return conformance.UsersFixture{Users: o, Reopen: func(t testing.TB) conformance.UsersFixture { return usersFixture(o.reopen(t)) }}
+	return conformance.UsersFixture{Users: o, Remover: o, Reopen: func(t testing.TB) conformance.UsersFixture { return usersFixture(o.reopen(t)) }}
 }
 
 func goodsFixture(o opened) conformance.GoodsFixture {
@@ -132,3 +132,10 @@ func TestDeadLetters(t *testing.T) { t.Parallel(); conformance.DeadLetters(t, on
 func TestSessions(t *testing.T)    { t.Parallel(); conformance.Sessions(t, on(sessionsFixture)) }
 func TestUsers(t *testing.T)       { t.Parallel(); conformance.Users(t, on(usersFixture)) }
 func TestGoods(t *testing.T)       { t.Parallel(); conformance.Goods(t, on(goodsFixture)) }
+
+func TestSaleRemoval(t *testing.T) {
+	t.Parallel()
+	conformance.SaleRemoval(t, on(func(o opened) conformance.RemovalFixture {
+		return conformance.RemovalFixture{Database: o.database(), Remover: o, Stock: o, Settle: o.settle}
+	}))
+}

@@ -11,7 +11,7 @@ var files embed.FS
 
 var (
 	schema  = mustRead("sql/schema.sql")
-	queries = mustLoad("sql/stock.sql", "sql/queue.sql", "sql/ledger.sql", "sql/shop.sql")
+	queries = mustLoad("sql/stock.sql", "sql/queue.sql", "sql/ledger.sql", "sql/shop.sql", "sql/removal.sql")
 )
 
 func mustRead(name string) string {

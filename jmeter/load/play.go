@@ -166,15 +166,18 @@ func (g *game) clean(ctx context.Context) error {
 	g.made = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if !g.r.programs.knows(ctx, "users", "clean") {
-		return os.Remove(g.users)
-	}
 	args := []string{"--clean", "--csv", g.users}
 	if g.plan.Units > 0 {
-		args = append(args, "--sale", g.sale)
+		args = append(args, "--sale", g.sale, "--close")
 	}
 	if err := g.usersCommand(ctx, args...); err != nil {
-		return fmt.Errorf("users and sale of the run are still there: %w", err)
+		if g.site.own { // whose data goes with the demo
+			return fmt.Errorf("users and sale of the run could not be taken away: %w", err)
+		}
+		// Without the file nobody could take them away later.
+		kept := filepath.Join(g.folder, "users.csv")
+		text, e := os.ReadFile(g.users)
+		return errors.Join(fmt.Errorf("users and sale of the run are still there; the users are in %s: %w", kept, err), e, os.WriteFile(kept, text, 0o600))
 	}
 	return os.Remove(g.users)
 }
@@ -186,10 +189,7 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 		return exitUnable, err
 	}
 	defer func() { err = errors.Join(err, text.Close()) }()
-	args := []string{"--results", g.results(), "--wait", g.r.settings.wait.String()}
-	if g.r.programs.knows(ctx, "verdict", "plan") {
-		args = append(args, "--plan", g.plan.json, "--json", filepath.Join(g.folder, "verdict.json"))
-	}
+	args := []string{"--plan", g.plan.json, "--results", g.results(), "--json", filepath.Join(g.folder, "verdict.json"), "--wait", g.r.settings.wait.String()}
 	if g.sale != "" && g.plan.Units > 0 {
 		args = append(args, "--sale", g.sale)
 		args = append(args, g.site.orders()...)

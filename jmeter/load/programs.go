@@ -44,13 +44,6 @@ func (p *programs) build(ctx context.Context, folders ...string) error {
 	return nil
 }
 
-// knows reports whether a program has a flag.
-func (p *programs) knows(ctx context.Context, name, flag string) bool {
-	var said bytes.Buffer
-	_, err := exitOf(ctx, exec.Command(p.path(name), "--help"), &said, &said)
-	return err == nil && strings.Contains(said.String(), "  -"+flag)
-}
-
 func (p *programs) path(name string) string { return filepath.Join(p.dir, name) }
 
 // environment is this process' with other backends. What the environment is set up for

@@ -4,11 +4,18 @@
 //
 //	users [--csv FILE] N                        N customers; FILE is - by default: standard output
 //	users [--csv FILE] --sale ID --units U N    also a sale of U units that is open now
+//	users --clean --csv FILE [--sale ID]        takes them away again, and the sale with all that is about it
 //
 // It works through the shop's own code on the backends that the settings name
 // (FLASHGATE_DATA, or MYSQL_DSN and REDIS_URL), which a running site may use. The
 // customers' passwords are cheap to hash, and so cheap to guess: never run it on a
 // shop with real customers.
+//
+// --clean wants a sale that has ended, or --close, and on the real backends AMQP_URL as
+// well: a message that is still in the queue would leave a dead letter behind. It refuses
+// users who are not a load test's, and a sale in which somebody else has ordered; it may
+// be repeated. It ends with 2 for a command line or a file that cannot be meant, and with
+// 1 when it was refused or something was away.
 package main
 
 import (
@@ -38,7 +45,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "users:", err)
 		os.Exit(2)
 	}
-	if err := run(ctx, o); err != nil {
+	work := run
+	if o.clean {
+		work = clean
+	}
+	if err := work(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "users:", err)
 		os.Exit(1)
 	}
@@ -48,6 +59,8 @@ func main() {
 type options struct {
 	n       int
 	csv     string
+	clean   bool
+	close   bool           // end the sale before it is taken away
 	sale    flashgate.Sale // ID is empty: none
 	open    time.Duration  // how long the sale is open
 	patient time.Duration  // how long to wait until the gate sells it
@@ -66,15 +79,25 @@ func parse(args []string) (o options, err error) {
 	goods := f.String("goods", "1", "product of the sale; it must exist")
 	f.Int64Var(&o.sale.FlashPrice, "price", 990, "flash price in minor units")
 	f.DurationVar(&o.open, "for", time.Hour, "how long the sale is open from now on")
-	f.DurationVar(&o.patient, "wait", 30*time.Second, "how long to wait until the gate sells it")
+	f.DurationVar(&o.patient, "wait", 30*time.Second, "how long to wait until the gate sells it, or until it is at rest")
+	f.BoolVar(&o.clean, "clean", false, "take the users of --csv away, and the sale")
+	f.BoolVar(&o.close, "close", false, "with --clean: end the sale first")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	if f.NArg() != 1 {
+	switch {
+	case o.clean && f.NArg() > 0:
+		return o, fmt.Errorf("--clean takes no number: %q", f.Arg(0))
+	case o.clean && o.csv == "-":
+		return o, errors.New("--clean needs --csv: the file of the users who are to go")
+	case o.close && (!o.clean || *sale == ""):
+		return o, errors.New("--close is for --clean with --sale")
+	case !o.clean && f.NArg() != 1:
 		return o, errors.New("say how many customers: users [flags] N")
-	}
-	if o.n, err = strconv.Atoi(f.Arg(0)); err != nil || o.n < 1 {
-		return o, fmt.Errorf("%q is not a number of customers: it must be at least 1", f.Arg(0))
+	case !o.clean:
+		if o.n, err = strconv.Atoi(f.Arg(0)); err != nil || o.n < 1 {
+			return o, fmt.Errorf("%q is not a number of customers: it must be at least 1", f.Arg(0))
+		}
 	}
 	if *sale != "" {
 		if o.sale.ID, err = flashgate.ParseSaleID(*sale); err != nil {
@@ -85,20 +108,32 @@ func parse(args []string) (o options, err error) {
 	return o, nil
 }
 
-func run(ctx context.Context, o options) (err error) {
+// administrator acts for the load tester.
+var administrator = flashgate.User{ID: "load-test", Role: flashgate.RoleAdministrator}
+
+// open opens the backends that the settings name, and the shop on them.
+func open() (*backend.Backend, *shop.Service, error) {
 	b, err := backend.Open(os.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Nothing that is made here is signed: any key will do.
+	var service *shop.Service
+	if b.Config.Keys, err = flashgate.ParseKeyring(flashgate.NewKey()); err == nil {
+		service, err = shop.New(b.Config)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, b.Close())
+	}
+	return b, service, nil
+}
+
+func run(ctx context.Context, o options) (err error) {
+	b, service, err := open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	// Nothing that is made here is signed: any key will do.
-	if b.Config.Keys, err = flashgate.ParseKeyring(flashgate.NewKey()); err != nil {
-		return err
-	}
-	service, err := shop.New(b.Config)
-	if err != nil {
-		return err
-	}
 	if o.sale.ID != "" {
 		if err := openSale(ctx, service, b.Config.Stock, o); err != nil {
 			return err
@@ -117,7 +152,7 @@ func openSale(ctx context.Context, service *shop.Service, stock flashgate.Stock,
 	// A little back, so that no gateway's clock is before it.
 	o.sale.Starts = time.Now().Add(-time.Minute)
 	o.sale.Ends = time.Now().Add(o.open)
-	if _, err := service.CreateSale(ctx, flashgate.User{ID: "load-test", Role: flashgate.RoleAdministrator}, o.sale); err != nil {
+	if _, err := service.CreateSale(ctx, administrator, o.sale); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.patient)

@@ -19,6 +19,7 @@ type books struct {
 	rows                       map[string]row   // by order id
 	letters                    map[string]bool  // ids with a dead letter
 	taken                      map[string]int64 // units of live orders, as the table of buyers has them
+	seq, epoch                 int64            // of the sale
 	strayLetters               int64            // dead letters without a sale
 
 	// The gate's side, where it is in the same file.
@@ -86,7 +87,8 @@ func (d *database) read(ctx context.Context, sale string) (_ *books, err error) 
 	}
 	defer tx.Rollback()
 	b := &books{rows: map[string]row{}, letters: map[string]bool{}, taken: map[string]int64{}, gate: d.embedded}
-	err = tx.QueryRowContext(ctx, "SELECT seeded, stock_left, per_user FROM sale WHERE id = ?", sale).Scan(&b.seeded, &b.stockLeft, &b.perUser)
+	err = tx.QueryRowContext(ctx, "SELECT seeded, stock_left, per_user, seq, epoch FROM sale WHERE id = ?", sale).Scan(
+		&b.seeded, &b.stockLeft, &b.perUser, &b.seq, &b.epoch)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("there is no sale %q in the database", sale)
 	}

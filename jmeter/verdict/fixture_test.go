@@ -54,6 +54,8 @@ type line struct {
 	order, user, status string
 	sale                string // empty: saleID
 	elapsed             int
+	outcome, who        string
+	failed              bool // JMeter counts it as a failure
 }
 
 // scene is a run that is over, and the results file that JMeter has written.
@@ -149,7 +151,7 @@ func (s *scene) exec(t *testing.T, text string, args ...any) {
 }
 
 // header is what JMeter writes with flashgate.properties.
-var header = []string{"timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "success", "order", "user", "sale", "outcome", "status"}
+var header = []string{"timeStamp", "elapsed", "label", "responseCode", "responseMessage", "threadName", "success", "order", "user", "sale", "outcome", "status", "who"}
 
 // results writes the results file without the columns that are left out.
 func (s *scene) results(t *testing.T, without ...string) string {
@@ -160,7 +162,7 @@ func (s *scene) results(t *testing.T, without ...string) string {
 		if sale == "" {
 			sale = saleID
 		}
-		rows = append(rows, []string{strconv.FormatInt(1_700_000_000_000+int64(i), 10), strconv.Itoa(l.elapsed), l.label, l.code, "", "buyers 1-1", "true", l.order, l.user, sale, "", l.status})
+		rows = append(rows, []string{strconv.FormatInt(1_700_000_000_000+int64(i), 10), strconv.Itoa(l.elapsed), l.label, l.code, "", "buyers 1-1", strconv.FormatBool(!l.failed), l.order, l.user, sale, l.outcome, l.status, l.who})
 	}
 	drop := map[int]bool{}
 	for i, name := range header {

@@ -9,7 +9,7 @@ import (
 
 // check is one line of the verdict.
 type check struct {
-	name   string // run, rows, or the promise: P1 … P4
+	name   string // run, rows, or the promise: P1 … P5; redis, queue, users, label
 	text   string // what was found
 	faults []string
 }
@@ -31,16 +31,33 @@ func judge(o options, res *results, b *books) []check {
 		nobodyHasTooMuch(b),
 		nothingUnasked(res, b),
 		noUnitIsLost(res, b),
+		repeatsAreOne(res, b),
 	}
+}
+
+// judgePlan judges the samples alone; nothing without a plan.
+func judgePlan(o options, res *results) []check {
+	if o.plan == nil {
+		return nil
+	}
+	var checks []check
+	if !o.hasSale() {
+		c := check{name: "run", text: fmt.Sprintf("%d samples", res.honest.count+res.bots.count)}
+		if len(res.labels) == 0 {
+			c.fault("the results file has no sample")
+		}
+		checks = append(checks, c)
+	}
+	return append(append(checks, judgeHonest(o.plan, res)), judgeLabels(o.plan, res)...)
 }
 
 // runCheck: a test that did not happen proves nothing.
 func runCheck(o options, res *results) check {
 	c := check{name: "run", text: fmt.Sprintf("%d buyers pressed", len(res.buyers))}
 	switch {
-	case len(res.latency) == 0 && res.foreign > 0:
+	case len(res.buyers) == 0 && res.foreign > 0:
 		c.fault("no purchase of sale %s; %d lines are of another sale", o.sale, res.foreign)
-	case len(res.latency) == 0:
+	case len(res.buyers) == 0 && len(res.odd) == 0:
 		c.fault("the results file has no purchase")
 	case len(res.buyers) < o.users:
 		c.fault("of %d buyers only %d came to press", o.users, len(res.buyers))
@@ -59,11 +76,11 @@ func neverOversold(b *books) check {
 }
 
 // everyAcceptedIsAnOrder is P2. A dead letter counts: an operator will replay or
-// drop it. Ids are keys, so a repeat that made a second order (P5) made it under
-// another id, and nothingUnasked finds it.
+// drop it.
 func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 	c := check{name: "P2"}
 	accepted, repeated, soldOut, bought, dead := 0, 0, 0, 0, 0
+	ends := map[string]int{} // of the accepted ones
 	for _, id := range sorted(res.purchases) {
 		p := res.purchases[id]
 		r, placed := b.rows[id]
@@ -80,6 +97,7 @@ func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 		if p.accepted+p.unknown > 1 {
 			repeated++
 		}
+		ends[end(r, placed, b.letters[id])]++
 		switch {
 		case placed && b.letters[id]:
 			c.fault("order %s has a row and a dead letter", id)
@@ -95,10 +113,24 @@ func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 		c.fault("%d orders were rejected after a 202: %d sold_out, %d already_bought", n, soldOut, bought)
 	}
 	c.text = fmt.Sprintf("every 202 is one order: %d accepted (%d asked for more than once), %d rejected afterwards, %d dead letters", accepted, repeated, soldOut+bought, dead)
+	if len(ends) > 0 {
+		c.text += "; they are " + counted(ends)
+	}
 	if b.strayLetters > 0 {
 		c.text += fmt.Sprintf("; %d dead letters name no sale", b.strayLetters)
 	}
 	return c
+}
+
+// end is what became of an order that was answered 202.
+func end(r row, placed, dead bool) string {
+	switch {
+	case placed:
+		return r.status
+	case dead:
+		return "dead_lettered"
+	}
+	return "missing"
 }
 
 // decided reports whether a status, as a poll saw it, promises a row or a dead letter.
@@ -200,6 +232,37 @@ func refusedAlthoughLeft(res *results, b *books) (n int) {
 		}
 	}
 	return n
+}
+
+// repeatsAreOne is P5: who pressed again was told the same again, and has one order of one
+// unit. Ids are keys, so a repeat that took another unit took it under another id.
+func repeatsAreOne(res *results, b *books) check {
+	c := check{name: "P5"}
+	of := map[string][]string{} // a user's rows
+	for _, id := range sorted(b.rows) {
+		of[b.rows[id].user] = append(of[b.rows[id].user], id)
+	}
+	repeats := 0
+	for _, id := range sorted(res.purchases) {
+		p := res.purchases[id]
+		if p.presses < 2 {
+			continue
+		}
+		repeats++
+		for _, answer := range p.denied {
+			c.fault("order %s was answered 202, and then %s", id, answer)
+		}
+		if r, ok := b.rows[id]; ok && r.units != 1 {
+			c.fault("order %s was asked for %d times and has %d units", id, p.presses, r.units)
+		}
+		for _, other := range of[p.user] {
+			if _, asked := res.purchases[other]; !asked {
+				c.fault("user %s asked for order %s %d times, and has %s as well", p.user, id, p.presses, other)
+			}
+		}
+	}
+	c.text = fmt.Sprintf("a repeat is the same order: %d orders were asked for more than once", repeats)
+	return c
 }
 
 // sorted gives the keys in order, so that the same run has the same verdict.

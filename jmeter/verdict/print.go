@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -12,16 +11,15 @@ const mostFaults = 5
 
 // printSummary prints how the site answered. It judges nothing.
 func printSummary(w io.Writer, res *results) {
-	for _, label := range sorted(res.answers) {
-		var parts []string
-		for _, code := range sorted(res.answers[label]) {
-			parts = append(parts, fmt.Sprintf("%d × %s", res.answers[label][code], code))
-		}
-		fmt.Fprintf(w, "%-8s %s\n", label, strings.Join(parts, ", "))
+	for _, name := range sorted(res.labels) {
+		fmt.Fprintf(w, "%-8s %s\n", name, counted(res.labels[name].codes))
 	}
-	if n := len(res.latency); n > 0 {
+	if len(res.refusals) > 0 {
+		fmt.Fprintf(w, "refusals of buy: %s\n", counted(res.refusals))
+	}
+	if l := res.labels[labelBuy]; l != nil {
 		fmt.Fprintf(w, "latency  of buy: p50 %s, p95 %s, p99 %s, max %s; %d answers in %s\n",
-			res.percentile(50), res.percentile(95), res.percentile(99), res.latency[n-1], n, res.last.Sub(res.first).Round(time.Millisecond))
+			l.percentile(50), l.percentile(95), l.percentile(99), l.took[l.count-1], l.count, l.last.Sub(l.first).Round(time.Millisecond))
 	}
 }
 
@@ -43,9 +41,13 @@ func printVerdict(w io.Writer, o options, checks []check) {
 			fmt.Fprintf(w, "            %s\n", f)
 		}
 	}
+	what := "sale " + o.sale
+	if !o.hasSale() {
+		what = "no sale"
+	}
 	if red > 0 {
-		fmt.Fprintf(w, "verdict: RED, sale %s: %d of %d checks failed\n", o.sale, red, len(checks))
+		fmt.Fprintf(w, "verdict: RED, %s: %d of %d checks failed\n", what, red, len(checks))
 		return
 	}
-	fmt.Fprintf(w, "verdict: green, sale %s\n", o.sale)
+	fmt.Fprintf(w, "verdict: green, %s\n", what)
 }

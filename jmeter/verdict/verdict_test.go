@@ -97,6 +97,23 @@ var cases = []struct {
 		s.exec(t, `INSERT INTO dead_letter (id, sale, record, reason, detail, created)
 			SELECT id, sale, X'7b7d', 'mismatch', '', created FROM orders WHERE id = ?`, s.orders[1])
 	}},
+	{name: "a repeat was told that it had bought already", red: "P5", says: "was answered 202, and then 409 already_bought", spoil: func(t *testing.T, s *scene) {
+		s.lines = append(s.lines, line{label: "buy", code: "409", outcome: "already_bought", order: string(s.orders[0]), user: string(s.users[0])})
+	}},
+	{name: "a repeat was refused as invalid", red: "P5", says: "was answered 202, and then 400", spoil: func(t *testing.T, s *scene) { s.note("buy", "400", 0, "") }},
+	{name: "a repeat after all was sold", says: "2 orders were asked for more than once", spoil: func(t *testing.T, s *scene) {
+		s.lines = append(s.lines, line{label: "buy", code: "409", outcome: "sold_out", order: string(s.orders[0]), user: string(s.users[0])})
+	}},
+	{name: "a repeat made a second order", red: "P3 rows P5", says: "asked for order", spoil: func(t *testing.T, s *scene) {
+		s.restock(t, 1)
+		s.double(t, s.orders[3], s.mint(s.users[3]))
+		s.exec(t, "UPDATE sale SET stock_left = stock_left - 1 WHERE id = ?", saleID)
+		s.exec(t, "UPDATE buyer SET taken = 2 WHERE sale = ? AND user = ?", saleID, s.users[3])
+		s.exec(t, "UPDATE gate SET free = free - 1 WHERE sale = ?", saleID)
+	}},
+	{name: "a repeat took a second unit", red: "P1 P3 rows P4 P5", says: "was asked for 2 times and has 2 units", spoil: func(t *testing.T, s *scene) {
+		s.exec(t, "UPDATE orders SET units = 2 WHERE id = ?", s.orders[3])
+	}},
 	{name: "no purchase", red: "run rows", says: "has no purchase", spoil: func(t *testing.T, s *scene) { s.lines = nil }},
 	{name: "another sale's purchases", red: "run rows", says: "are of another sale", spoil: func(t *testing.T, s *scene) {
 		for i := range s.lines {
@@ -162,6 +179,7 @@ func TestSummary(t *testing.T) {
 	s.lines = append(s.lines, line{label: "buy", code: "Non HTTP response code: java.net.SocketTimeoutException", order: string(s.orders[6]), user: string(s.users[6]), elapsed: 1000})
 	a := s.judge(t, s.results(t))
 	for _, want := range []string{
+		"they are 4 × pending", "refusals of buy: 3 × 409, 2 × 504",
 		"buy      4 × 202, 3 × 409, 2 × 504, 1 × no answer\n",
 		"4 accepted (1 asked for more than once)",
 		"captcha  8 × 200\n",
@@ -239,7 +257,7 @@ func TestUnable(t *testing.T) {
 		"columns are missing": {append([]string{"--results", s.results(t, "order", "user"), "--sale", saleID}, s.args...), "the columns order, user are missing: run JMeter with -q jmeter/flashgate.properties"},
 		"not CSV":             {append([]string{"--results", file(t, "<testResults/>"), "--sale", saleID}, s.args...), "are missing"},
 		"a cut line":          {append([]string{"--results", file(t, strings.Join(header, ",")+"\n1,2,buy\n"), "--sale", saleID}, s.args...), "wrong number of fields"},
-		"not a time":          {append([]string{"--results", file(t, strings.Join(header, ",")+"\nsoon,2,buy,202,,,,o,u,run,,\n"), "--sale", saleID}, s.args...), `line 2: timeStamp is "soon"`},
+		"not a time":          {append([]string{"--results", file(t, strings.Join(header, ",")+"\nsoon,2,buy,202,,,,o,u,run,,,\n"), "--sale", saleID}, s.args...), `line 2: timeStamp is "soon"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

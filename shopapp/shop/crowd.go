@@ -3,6 +3,7 @@ package shop
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,9 @@ const CrowdPassword = "crowd-of-testers"
 
 var crowds atomic.Int64
 
+// crowdMobile is the form of a member's number: 16 digits, which no visitor can have.
+var crowdMobile = regexp.MustCompile(`^9[0-9]{15}$`)
+
 // CreateCrowd makes n customers with a session each, for tests under load. Their
 // passwords are hashed at the cost of TestHash: never call it on a real shop.
 func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
@@ -32,7 +36,6 @@ func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Numbers of 12 digits: no visitor can have them.
 	prefix := fmt.Sprintf("9%09d", (time.Now().UnixMicro()+crowds.Add(1))%1_000_000_000)
 	out := make([]Member, 0, n)
 	for len(out) < n {

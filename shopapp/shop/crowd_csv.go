@@ -2,7 +2,13 @@ package shop
 
 import (
 	"encoding/csv"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
+
+	"flashgate"
 )
 
 // CrowdColumns head the file that WriteCSV writes.
@@ -19,4 +25,27 @@ func WriteCSV(w io.Writer, members []Member) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// ReadCSV reads what WriteCSV has written.
+func ReadCSV(r io.Reader) ([]Member, error) {
+	in := csv.NewReader(r)
+	head, err := in.Read()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if !slices.Equal(head, CrowdColumns) {
+		return nil, fmt.Errorf("the first line must be %s", strings.Join(CrowdColumns, ","))
+	}
+	var members []Member
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return members, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, Member{Mobile: row[0], User: flashgate.UserID(row[1]), Token: flashgate.SessionToken(row[2])})
+	}
 }

@@ -25,6 +25,7 @@ for staged, key in pairs({[KEYS[7]] = BUYERS, [KEYS[8]] = HELD, [KEYS[9]] = OUTB
     redis.call('RENAME', staged, key)
   end
 end
+redis.call('PERSIST', HEAD) -- that of a sale which was removed and made anew is to vanish
 redis.call('HSET', HEAD, 'epoch', ARGV[2], 'incarnation', ARGV[1], 'opening', mark, 'free', ARGV[7], 'held', ARGV[8],
   'applied', ARGV[9], 'starts', ARGV[10], 'ends', ARGV[11], 'limit', ARGV[12], 'bound', ARGV[13])
 freed(ARGV[14], ARGV[2], ARGV[9])
