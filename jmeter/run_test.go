@@ -196,11 +196,26 @@ func TestExitStatus(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			folder := shopFolder(t)
 			r := load(t, []string{"run", "-wait", "0s", "flash-sale"}, "USERS=5", "JMETER="+fake(t, c.script),
-				"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
+				"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+folder)
 			if r.exit != c.exit || !strings.Contains(r.out+r.says(), c.says) {
 				t.Errorf("exit %d, want %d and %q in\n%s%s", r.exit, c.exit, c.says, r.log, r.out)
 			}
+			nothingLeft(t, folder)
 		})
+	}
+}
+
+// nothingLeft: however a run ended, its sale went with it.
+func nothingLeft(t *testing.T, folder string) {
+	t.Helper()
+	store, err := sqlite.Open(filepath.Join(folder, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if sales, err := store.Sales(t.Context()); err != nil || len(sales) != 0 {
+		t.Errorf("%d sales are left, %v", len(sales), err)
 	}
 }

@@ -172,7 +172,13 @@ func (g *game) clean(ctx context.Context) error {
 		args = append(args, "--sale", g.sale, "--close")
 	}
 	if err := g.usersCommand(ctx, args...); err != nil {
-		return fmt.Errorf("users and sale of the run are still there: %w", err)
+		if g.site.own { // whose data goes with the demo
+			return fmt.Errorf("users and sale of the run could not be taken away: %w", err)
+		}
+		// Without the file nobody could take them away later.
+		kept := filepath.Join(g.folder, "users.csv")
+		text, e := os.ReadFile(g.users)
+		return errors.Join(fmt.Errorf("users and sale of the run are still there; the users are in %s: %w", kept, err), e, os.WriteFile(kept, text, 0o600))
 	}
 	return os.Remove(g.users)
 }
