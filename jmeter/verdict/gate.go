@@ -95,7 +95,7 @@ func readGate(ctx context.Context, c goredis.UniversalClient, sale string) (*gat
 	head, held, buyers := p.HGetAll(ctx, key("head")), p.HGetAll(ctx, key("held")), p.HGetAll(ctx, key("buyers"))
 	outbox, leased := p.ZCard(ctx, key("outbox")), p.ZCard(ctx, key("leased"))
 	if _, err := p.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("Redis does not answer: %w", err)
+		return nil, fmt.Errorf("the gate does not answer: %w", err)
 	}
 	g := &gate{head: head.Val(), held: held.Val(), outbox: outbox.Val(), leased: leased.Val(), shares: map[string]string{}, decided: map[string]string{}}
 	for field, value := range buyers.Val() {
