@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // gate is one sale in Redis, at one moment. Its keys are described in
@@ -27,6 +28,7 @@ func openGate(text string) (goredis.UniversalClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--redis %w", err)
 	}
+	logging.Disable() // the error says it, once
 	return goredis.NewUniversalClient(opts), nil
 }
 
