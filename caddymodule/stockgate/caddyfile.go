@@ -29,6 +29,7 @@ const (
 	maxWaiting   = 1_000_000
 	minProbe     = 10 * time.Millisecond
 	maxProbe     = time.Minute
+	probeOff     = -1
 )
 
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -48,7 +49,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    user           <placeholder>         # default {http.auth.user.id}
 //	    timeout        <duration>            # default 2s
 //	    max_waiting    <number>              # default 10000
-//	    sold_out_probe <duration>            # default 1s
+//	    sold_out_probe <duration>|off        # default 1s; off asks the stock for each buyer
 //	    location       <prefix>              # default /api/orders/
 //	    errors         caddy                 # default: problem documents
 //	}
@@ -77,11 +78,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) (err error) {
 			return err
 		}},
 		app.Option{Name: "max_waiting", Parse: func() error { return h.parseMaxWaiting(d) }},
-		app.Option{Name: "sold_out_probe", Parse: func() error {
-			probe, err := app.ParseDuration(d, minProbe, maxProbe)
-			h.SoldOutProbe = caddy.Duration(probe)
-			return err
-		}},
+		app.Option{Name: "sold_out_probe", Parse: func() error { return h.parseProbe(d) }},
 		app.Option{Name: "location", Parse: func() (err error) {
 			h.Location, err = app.OneArg(d)
 			return err
@@ -107,6 +104,26 @@ func (h *Handler) parsePath(d *caddyfile.Dispenser) (err error) {
 	if h.Path != pathRequired {
 		return d.Errf("path %s: write required, or leave the line out", h.Path)
 	}
+	return nil
+}
+
+func (h *Handler) parseProbe(d *caddyfile.Dispenser) error {
+	value, err := app.OneArg(d)
+	switch {
+	case err != nil:
+		return err
+	case value == "off":
+		h.SoldOutProbe = probeOff
+		return nil
+	}
+	probe, err := caddy.ParseDuration(value)
+	if err != nil {
+		return d.Errf("sold_out_probe: %q is not a duration, such as 60s, and not off", value)
+	}
+	if probe < minProbe || probe > maxProbe {
+		return d.Errf("sold_out_probe must be between %s and %s, or off", minProbe, maxProbe)
+	}
+	h.SoldOutProbe = caddy.Duration(probe)
 	return nil
 }
 
@@ -143,8 +160,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("timeout must be between %s and %s", minTimeout, maxTimeout)
 	case h.MaxWaiting < 0 || h.MaxWaiting > maxWaiting:
 		return fmt.Errorf("max_waiting must be a number between 1 and %d", maxWaiting)
-	case h.SoldOutProbe != 0 && (time.Duration(h.SoldOutProbe) < minProbe || time.Duration(h.SoldOutProbe) > maxProbe):
-		return fmt.Errorf("sold_out_probe must be between %s and %s", minProbe, maxProbe)
+	case h.SoldOutProbe != 0 && h.SoldOutProbe != probeOff && (time.Duration(h.SoldOutProbe) < minProbe || time.Duration(h.SoldOutProbe) > maxProbe):
+		return fmt.Errorf("sold_out_probe must be between %s and %s, or off", minProbe, maxProbe)
 	case h.Location != "" && !strings.HasPrefix(h.Location, "/") && !strings.Contains(h.Location, "://"):
 		return fmt.Errorf("location %s: start it with a slash, or write a whole URL", h.Location)
 	}

@@ -72,7 +72,7 @@ type Handler struct {
 	// For how long the stock is believed that a sale is sold out, has ended or has not
 	// started, when no news of units that came free or of another window gets through:
 	// 10ms to 1m. From half of it on one request after the other is sent to find out
-	// again. Default: 1s.
+	// again. -1 asks the stock for each buyer, for measurements. Default: 1s.
 	SoldOutProbe caddy.Duration `json:"sold_out_probe,omitempty"`
 
 	// What stands in front of the order's id in Location. Default: /api/orders/.

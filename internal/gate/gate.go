@@ -66,7 +66,7 @@ type Config struct {
 	Waiting    *Waiting // counts them over several gates; default: over this one
 
 	// SoldOutProbe is for how long Known believes an answer of the stock. Default:
-	// DefaultSoldOutProbe.
+	// DefaultSoldOutProbe. Below zero nothing is believed: the stock is asked for each.
 	SoldOutProbe time.Duration
 
 	// OnBatch, if not nil, is told the size of each batch that is sent.
@@ -135,7 +135,7 @@ func New(cfg Config) *Gate {
 	if cfg.Waiting == nil {
 		cfg.Waiting = new(Waiting)
 	}
-	if cfg.SoldOutProbe <= 0 {
+	if cfg.SoldOutProbe == 0 {
 		cfg.SoldOutProbe = DefaultSoldOutProbe
 	}
 	return &Gate{cfg: cfg, refusals: refusals{period: cfg.SoldOutProbe}, lanes: map[flashgate.SaleID]*lane{}}

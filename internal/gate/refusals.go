@@ -19,7 +19,7 @@ const probeSteps = 10
 // refusals remembers of which sales the stock has said that they are sold out, have ended
 // or have not started.
 type refusals struct {
-	period time.Duration // how long an answer of the stock counts
+	period time.Duration // how long an answer of the stock counts; below zero: none is kept
 
 	mu sync.RWMutex
 	of map[flashgate.SaleID]*refusal
@@ -55,6 +55,9 @@ func ask(ctx context.Context, stock flashgate.Stock, sale flashgate.SaleID) ques
 // note keeps what a batch's answers say. One that says nothing of the sale, as to
 // somebody who has bought, changes nothing.
 func (rs *refusals) note(sale flashgate.SaleID, q question, calls []*call, out []flashgate.Reserved) {
+	if rs.period < 0 {
+		return
+	}
 	said, otherwise := -1, false
 	for i, o := range out {
 		switch o.Outcome {

@@ -256,6 +256,16 @@ func TestSoldOutEndsWithTheWindow(t *testing.T) {
 	})
 }
 
+// Below zero nothing that the stock has said is believed.
+func TestWithoutTheProbeTheStockIsAskedForEach(t *testing.T) {
+	t.Parallel()
+	s := newShop(0)
+	g := gate.New(gate.Config{Backend: backend{stock: s}, SoldOutProbe: -1})
+	for range 100 {
+		wantAnswer(t, g, s, 1, soldOut, true, "each buyer")
+	}
+}
+
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newShop(0)
