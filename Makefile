@@ -13,7 +13,7 @@ CHAOS_FOR ?= 20m
 CHAOS_KILLS ?= 60
 CHAOS_SEED ?= 0
 
-.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-compare jmeter-plot jmeter-users chaos chaos-mutants model conformance bench bench-quick bench-go
+.PHONY: help run reset test race lint fuzz caddy services services-stop run-real jmeter jmeter-compare jmeter-plot jmeter-users jmeter-layers chaos chaos-mutants model conformance bench bench-quick bench-go
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ jmeter-compare: ## PLAN against the targets A and B in turn, with the ratios of 
 
 jmeter-plot: ## draw the runs of HISTORY (default jmeter/history.jsonl) into docs/performance
 	@$(GO) -C bench run ./history -history "$(abspath $(or $(HISTORY),jmeter/history.jsonl))" -plots ../docs/performance
+
+jmeter-layers: ## what each layer is good for: seckill-classic on real servers with one after the other switched on
+	@./deploy/test-tools.sh
+	@$(GO) run ./jmeter/layers
 
 jmeter-users: ## N customers with sessions, as CSV on standard output
 	@$(GO) run ./jmeter/users $(N)

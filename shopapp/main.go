@@ -8,7 +8,8 @@
 // Settings: SHOP_ADDR (127.0.0.1:8081); MYSQL_DSN and REDIS_URL with FLASHGATE_KEYS
 // for the real backends; without them the embedded file in FLASHGATE_DATA (./data),
 // and FLASHGATE_KEYS may be left to the file `keys` there, which the gateway shares. The keys,
-// or file:<path> of a file that is read again when it changes.
+// or file:<path> of a file that is read again when it changes. SHOP_PLACES_ORDERS=yes
+// lets the shop place orders itself, which ORDER_TTL (15m) keeps for so long.
 package main
 
 import (

@@ -61,6 +61,8 @@ type settings struct {
 	keys      string // FLASHGATE_KEYS
 	orderTTL  string // ORDER_TTL
 	caddyfile string
+
+	env func(string) string // for what the shop reads itself
 }
 
 func settingsFrom(env func(string) string) settings {
@@ -74,7 +76,7 @@ func settingsFrom(env func(string) string) settings {
 		addr: or("FLASHGATE_ADDR", ":8080"), admin: or("FLASHGATE_ADMIN", "localhost:2019"),
 		shop: or("SHOP_ADDR", "127.0.0.1:8081"), worker: or("WORKER_ADDR", "127.0.0.1:8082"),
 		data: or("FLASHGATE_DATA", "./data"), keys: env("FLASHGATE_KEYS"), orderTTL: or("ORDER_TTL", "15m"),
-		caddyfile: "Caddyfile",
+		caddyfile: "Caddyfile", env: env,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"flashgate/internal/memory"
 	"flashgate/internal/sqlite"
 	"flashgate/orderworker/worker"
+	"flashgate/shopapp/backend"
 	"flashgate/shopapp/shop"
 	"flashgate/shopapp/web"
 
@@ -43,8 +44,12 @@ func openBackends(s settings) (_ *backends, err error) {
 	if b.state, err = memory.New(memory.Config{}); err != nil {
 		return nil, err
 	}
+	direct, err := backend.Direct(s.env, store)
+	if err != nil {
+		return nil, err
+	}
 	b.service, err = shop.New(shop.Config{
-		Users: store, Sessions: store, Goods: store, Sales: store, Orders: store, Stock: store, Limiter: b.state, Keys: keys,
+		Users: store, Sessions: store, Goods: store, Sales: store, Orders: store, Stock: store, Limiter: b.state, Keys: keys, Direct: direct,
 	})
 	return b, err
 }

@@ -5,7 +5,9 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"time"
 
 	"flashgate"
 	"flashgate/internal/keyfile"
@@ -65,6 +67,9 @@ func (b *Backend) openEmbedded() error {
 	}
 	b.closes = append(b.closes, state.Close)
 	b.Config = shop.Config{Users: store, Sessions: store, Goods: store, Sales: store, Orders: store, Stock: store, Limiter: state}
+	if b.Config.Direct, err = Direct(b.env, store); err != nil {
+		return err
+	}
 	b.Checks = map[string]flashgate.Checker{"database": store}
 	return nil
 }
@@ -82,8 +87,31 @@ func (b *Backend) openReal(dsn, url string) error {
 	}
 	b.closes = append(b.closes, gate.Close)
 	b.Config = shop.Config{Users: database, Sessions: gate, Goods: database, Sales: database, Orders: database, Stock: gate, Limiter: gate}
+	if b.Config.Direct, err = Direct(b.env, database); err != nil {
+		return err
+	}
 	b.Checks = map[string]flashgate.Checker{"database": database, "gate": gate}
 	return nil
+}
+
+// Direct reads SHOP_PLACES_ORDERS: nil unless it is yes. Then the shop places orders
+// itself, which ORDER_TTL (15m) keeps for so long.
+func Direct(env func(string) string, ledger flashgate.Ledger) (*shop.Direct, error) {
+	switch v := env("SHOP_PLACES_ORDERS"); v {
+	case "", "no":
+		return nil, nil
+	case "yes":
+	default:
+		return nil, fmt.Errorf("SHOP_PLACES_ORDERS is %q: write yes or no", v)
+	}
+	ttl := 15 * time.Minute
+	if text := env("ORDER_TTL"); text != "" {
+		var err error
+		if ttl, err = time.ParseDuration(text); err != nil || ttl < time.Second {
+			return nil, fmt.Errorf("ORDER_TTL is %q; it must be a duration of at least 1s, such as 15m", text)
+		}
+	}
+	return &shop.Direct{Ledger: ledger, OrderTTL: ttl}, nil
 }
 
 // Keys reads the signing keys: FLASHGATE_KEYS, which must be set on real backends, or the

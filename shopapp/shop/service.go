@@ -27,6 +27,9 @@ type Config struct {
 	Limiter  flashgate.Limiter // of logins and registrations
 	Keys     flashgate.Keys
 
+	// Direct lets the shop place orders itself. Default: nil, the gateway's stock_gate does.
+	Direct *Direct
+
 	// Hash is the cost of passwords; the zero value is DefaultHash.
 	Hash HashParams
 	// MaxHashing is how many passwords are hashed at once, default 2. 32 times as
@@ -59,6 +62,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.MaxHashing < 1 {
 		return nil, flashgate.Invalid(op, "max_hashing", "must be at least 1")
+	}
+	if cfg.Direct != nil && (cfg.Direct.Ledger == nil || cfg.Direct.OrderTTL <= 0) {
+		return nil, flashgate.Invalid(op, "direct", "needs a ledger and an order_ttl above zero")
 	}
 	h, err := newHasher(cfg.Hash, cfg.MaxHashing)
 	if err != nil {

@@ -88,6 +88,9 @@ func (s *Server) apiRoutes(mux *http.ServeMux) {
 	} {
 		mux.Handle(pattern, s.handle(h))
 	}
+	if s.shop.PlacesOrders() {
+		mux.Handle("POST /api/sales/{sale}/orders", s.handle(s.placeOrder))
+	}
 	mux.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
 		return flashgate.Errorf(flashgate.CodeNotFound, "web", "There is no such address in this API.")
 	}))
