@@ -91,7 +91,7 @@ func (s *site) close() (err error) {
 // something else would compare nothing.
 func (s *site) play(ctx context.Context, l layer, set settings) (_ *measured, err error) {
 	f, err := fleet.Start(ctx, fleet.Config{
-		Bin: s.tmp, Root: s.tmp, Data: filepath.Join(s.tmp, "data"), Keys: s.keys, LoadtestKey: s.key,
+		Gateways: 1, Workers: 1, Bin: s.tmp, Root: s.tmp, Data: filepath.Join(s.tmp, "data"), Keys: s.keys, LoadtestKey: s.key,
 		RedisURL: s.redis.URL(), AMQPURL: s.rabbit.URL(), MySQLDSN: s.maria.DSN(database), Env: append([]string{"GOGC=400"}, l.env...),
 		GatewayAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", ShopAddr: "127.0.0.1:0", WorkerAddr: "127.0.0.1:0",
 	})

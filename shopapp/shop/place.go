@@ -24,8 +24,8 @@ func (s *Service) PlacesOrders() bool { return s.cfg.Direct != nil }
 // Errors are those of a purchase: CodeNotStarted, CodeEnded, CodeSoldOut,
 // CodeAlreadyBought with the earlier order, CodePathInvalid for an id that is not the
 // user's, CodeNotFound without such a sale. CodeUnknownOutcome carries the order: the
-// database has not said whether it is placed. The database may keep the row of an order
-// that it has rejected.
+// database has not said whether it is placed. CodeSoldOut carries one when the database
+// has kept the row of the order that it rejected.
 func (s *Service) Place(ctx context.Context, sale flashgate.SaleID, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
 	const op = "shop.Place"
 	switch {
@@ -66,7 +66,7 @@ func (s *Service) placed(ctx context.Context, sale flashgate.SaleID, user flashg
 		}
 		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeAlreadyBought, Op: op, Order: prior}
 	case d.Status == flashgate.StatusRejected:
-		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op}
+		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op, Order: d.Order}
 	default:
 		return flashgate.Order{ID: d.Order, Sale: sale, User: user, Units: 1, Status: d.Status, Reason: d.Reason, Seq: d.Seq}, nil
 	}
