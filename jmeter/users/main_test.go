@@ -92,7 +92,7 @@ func TestUsersAndASale(t *testing.T) {
 	}
 	defer f.Close()
 	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != "mobile,user,token" {
+	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != "mobile,user,token,password" {
 		t.Fatalf("the file is %v, %v", rows, err)
 	}
 	for _, r := range rows[1:] {

@@ -87,9 +87,12 @@ func everyAcceptedIsAnOrder(o options, res *results, b *books) check {
 		if b.letters[id] {
 			dead++
 		}
+		if placed && final(p.status) && r.status != p.status {
+			c.fault("order %s of user %s was %s when last seen, and is %s", id, p.user, p.status, r.status)
+		}
 		if p.accepted == 0 {
 			if !placed && !b.letters[id] && decided(p.status) {
-				c.fault("order %s of user %s was %s when polled, and is gone", id, p.user, p.status)
+				c.fault("order %s of user %s was %s when last seen, and is gone", id, p.user, p.status)
 			}
 			continue
 		}
@@ -133,7 +136,7 @@ func end(r row, placed, dead bool) string {
 	return "missing"
 }
 
-// decided reports whether a status, as a poll saw it, promises a row or a dead letter.
+// decided reports whether a status, as a buyer saw it, promises a row or a dead letter.
 func decided(status string) bool {
 	switch status {
 	case "pending", "paid", "cancelled", "rejected", "dead_lettered":
@@ -141,6 +144,11 @@ func decided(status string) bool {
 	default:
 		return false
 	}
+}
+
+// final reports whether nothing may follow a status.
+func final(status string) bool {
+	return status == "paid" || status == "cancelled" || status == "rejected"
 }
 
 func nobodyHasTooMuch(b *books) check {

@@ -14,12 +14,14 @@ import (
 
 // The labels of purchases, as flash-sale.jmx has them.
 const (
-	labelBuy  = "buy"
-	labelPoll = "poll"
+	labelBuy = "buy"
 
 	// labelSetup is the sample that a plan leaves when its settings do not fit.
 	labelSetup = "setup"
 )
+
+// labelsAfter are the samples after a purchase, which know how the order stands.
+var labelsAfter = []string{"poll", "events", "pay", "cancel"}
 
 // columns that the verdict needs. The second line of them is there only when JMeter
 // ran with flashgate.properties; planColumns are wanted as well when a plan is judged.
@@ -52,7 +54,7 @@ type purchase struct {
 	unknown  int      // how often 504, or no HTTP answer at all
 	soldOut  bool     // refused at least once
 	denied   []string // what no repeat may be answered once there was a 202
-	status   string   // what the last poll saw
+	status   string   // as it was last seen
 }
 
 // asked reports whether an order may exist.
@@ -148,7 +150,7 @@ func (res *results) add(line int, get func(string) string, sale string) error {
 	l.add(code, at, took)
 	res.side(get("who"), get("success") == "true", code)
 	// Whoever is told 202 has an order, whatever the sample is called.
-	if name != labelBuy && name != labelPoll && code != "202" || sale == "" {
+	if name != labelBuy && !slices.Contains(labelsAfter, name) && code != "202" || sale == "" {
 		return nil
 	}
 	if get("sale") != sale {
@@ -175,7 +177,7 @@ func (res *results) side(who string, success bool, code string) {
 	}
 }
 
-// purchase notes what one press or one poll was told.
+// purchase notes what one press, or one look afterwards, was told.
 func (res *results) purchase(line int, name, code, order, user, outcome, status string) error {
 	if order == "" || user == "" {
 		res.odd = append(res.odd, fmt.Sprintf("line %d, %s, names no order or no user", line, name))
@@ -186,7 +188,7 @@ func (res *results) purchase(line int, name, code, order, user, outcome, status 
 		res.odd = append(res.odd, fmt.Sprintf("line %d: order %s is of user %s, before it was of %s", line, order, user, p.user))
 	}
 	p.user = user
-	if name == labelPoll {
+	if slices.Contains(labelsAfter, name) {
 		p.status = status
 		res.purchases[order] = p
 		return nil

@@ -41,7 +41,7 @@ var cases = []struct {
 		s.exec(t, "UPDATE sale SET stock_left = stock_left + 1 WHERE id = ?", saleID)
 		s.exec(t, "UPDATE buyer SET taken = 0 WHERE sale = ? AND user = ?", saleID, s.users[1])
 	}},
-	{name: "an order with an unknown outcome was seen and is deleted", red: "P2 P4", says: "was pending when polled, and is gone", spoil: func(t *testing.T, s *scene) {
+	{name: "an order with an unknown outcome was seen and is deleted", red: "P2 P4", says: "was pending when last seen, and is gone", spoil: func(t *testing.T, s *scene) {
 		s.exec(t, "DELETE FROM orders WHERE id = ?", s.orders[4])
 	}},
 	{name: "an order was doubled", red: "P1 P3 rows P4", says: "has 2 units", spoil: func(t *testing.T, s *scene) {

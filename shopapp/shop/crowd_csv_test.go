@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,8 +17,8 @@ func TestWriteCSV(t *testing.T) {
 		members []shop.Member
 		want    string
 	}{
-		{"nobody", nil, "mobile,user,token\n"},
-		{"two", crowd, "mobile,user,token\n900000000001,u1,t-1_\n900000000002,u2,t2\n"},
+		{"nobody", nil, "mobile,user,token,password\n"},
+		{"two", crowd, "mobile,user,token,password\n900000000001,u1,t-1_,crowd-of-testers\n900000000002,u2,t2,crowd-of-testers\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -26,6 +27,26 @@ func TestWriteCSV(t *testing.T) {
 				t.Errorf("%q, %v; want %q", b.String(), err, c.want)
 			}
 		})
+	}
+}
+
+// A file from before there were passwords in it is read like one of today.
+func TestReadCSV(t *testing.T) {
+	t.Parallel()
+	want := []shop.Member{{User: "u1", Mobile: "900000000001", Token: "t1"}}
+	for text, good := range map[string]bool{
+		"mobile,user,token\n900000000001,u1,t1\n":                              true,
+		"mobile,user,token,password\n900000000001,u1,t1,crowd-of-testers\n":    true,
+		"mobile,user,token\n900000000001,u1,t1,crowd-of-testers\n":             false,
+		"mobile,user\n900000000001,u1\n":                                       false,
+		"user,mobile,token\nu1,900000000001,t1\n":                              false,
+		"mobile,user,token,password,x\n900000000001,u1,t1,crowd-of-testers,\n": false,
+		"": false,
+	} {
+		got, err := shop.ReadCSV(strings.NewReader(text))
+		if good != (err == nil) || good && !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
 	}
 }
 
