@@ -124,6 +124,17 @@ type Ledger interface {
 	Expire(ctx context.Context, max int) (n int, next time.Time, err error)
 }
 
+// Placer is implemented by a Ledger at which a shop may place an order in the buyer's own
+// request, without gate and queue. It has no batches: each call waits for the sale's row.
+type Placer interface {
+	// Place is Decide of one reservation in a transaction of its own, but that an order
+	// which would be rejected leaves no row: the decision only says why. Errors: CodeInvalid
+	// for a reservation that is not valid, of another sale, or whose id another one has;
+	// CodeNotFound without the sale. After any other error it is not known whether the order
+	// was placed: repeat the same call.
+	Place(ctx context.Context, sale SaleID, r Reservation, ttl time.Duration) (Decision, error)
+}
+
 // DeadLetter is a reservation, or a whole message, that could not be decided.
 type DeadLetter struct {
 	Order   OrderID // the order id; for an unreadable message "unreadable." and a hash of the body

@@ -9,10 +9,11 @@ import (
 )
 
 // Ledger is the suite of flashgate.Ledger: each line of Decide's table, what a
-// batch is, expiry, and that the sums hold under concurrency and after a crash.
+// batch is, expiry, and that the sums hold under concurrency and after a crash; of a
+// flashgate.Placer also that.
 func Ledger(t *testing.T, open func(t *testing.T) DatabaseFixture) {
 	reopens := func(f DatabaseFixture) bool { return f.Reopen != nil }
-	run(t, open, []testCase[DatabaseFixture]{
+	run(t, open, append([]testCase[DatabaseFixture]{
 		{name: "Pending", run: ledgerPending},
 		{name: "Duplicate", run: ledgerDuplicate},
 		{name: "Mismatch", run: ledgerMismatch},
@@ -35,7 +36,7 @@ func Ledger(t *testing.T, open func(t *testing.T) DatabaseFixture) {
 		{name: "ExpireNext", run: ledgerExpireNext},
 		{name: "ConcurrentPayCancelExpire", run: ledgerConcurrentPayCancelExpire},
 		{name: "Crash", run: ledgerCrash, needs: reopens},
-	})
+	}, placerCases()...))
 }
 
 func ledgerPending(t *testing.T, f DatabaseFixture) {

@@ -168,7 +168,7 @@ func nobodyHasTooMuch(b *books) check {
 }
 
 // nothingUnasked: every row is one that a buyer of this run asked for and was not
-// refused, with exactly what was asked for, or the refusal's own. An order that was written twice under
+// refused, with exactly what was asked for. An order that was written twice under
 // another id shows here.
 func nothingUnasked(res *results, b *books) check {
 	c := check{name: "rows", text: fmt.Sprintf("every order was asked for, by a user that exists: %d rows", len(b.rows))}
@@ -181,7 +181,7 @@ func nothingUnasked(res *results, b *books) check {
 		switch {
 		case !known:
 			c.fault("order %s of user %s: nobody in this run asked for it", id, r.user)
-		case !p.asked() && r.status != "rejected": // a row of the refusal itself is none
+		case !p.asked():
 			c.fault("order %s of user %s exists, but the buyer was only ever refused", id, r.user)
 		case r.user != p.user:
 			c.fault("order %s is of user %s, but user %s asked for it", id, r.user, p.user)

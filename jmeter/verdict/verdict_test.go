@@ -69,6 +69,9 @@ var cases = []struct {
 	{name: "an order went to another buyer", red: "rows P4", says: "but user buyer-1 asked for it", spoil: func(t *testing.T, s *scene) {
 		s.exec(t, "UPDATE orders SET user = ? WHERE id = ?", s.users[7], s.orders[1])
 	}},
+	{name: "who was refused at the gate was rejected by the database, too", red: "rows", says: "the buyer was only ever refused", spoil: func(t *testing.T, s *scene) {
+		s.decide(t, s.orders[5], s.users[5])
+	}},
 	{name: "who was refused has an order", red: "rows", says: "the buyer was only ever refused", spoil: func(t *testing.T, s *scene) {
 		s.restock(t, 1)
 		s.decide(t, s.orders[5], s.users[5])

@@ -96,7 +96,7 @@ func (b *Backend) openReal(dsn, url string) error {
 
 // Direct reads SHOP_PLACES_ORDERS: nil unless it is yes. Then the shop places orders
 // itself, which ORDER_TTL (15m) keeps for so long.
-func Direct(env func(string) string, ledger flashgate.Ledger) (*shop.Direct, error) {
+func Direct(env func(string) string, placer flashgate.Placer) (*shop.Direct, error) {
 	switch v := env("SHOP_PLACES_ORDERS"); v {
 	case "", "no":
 		return nil, nil
@@ -111,7 +111,7 @@ func Direct(env func(string) string, ledger flashgate.Ledger) (*shop.Direct, err
 			return nil, fmt.Errorf("ORDER_TTL is %q; it must be a duration of at least 1s, such as 15m", text)
 		}
 	}
-	return &shop.Direct{Ledger: ledger, OrderTTL: ttl}, nil
+	return &shop.Direct{Placer: placer, OrderTTL: ttl}, nil
 }
 
 // Keys reads the signing keys: FLASHGATE_KEYS, which must be set on real backends, or the

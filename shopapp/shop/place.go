@@ -11,7 +11,7 @@ import (
 // does: each in the request, by a transaction of its own that waits for the sale's row.
 // The demo has it for measurements of what gate and queue are good for.
 type Direct struct {
-	Ledger   flashgate.Ledger
+	Placer   flashgate.Placer
 	OrderTTL time.Duration // how long an unpaid order is kept; above zero
 }
 
@@ -24,8 +24,7 @@ func (s *Service) PlacesOrders() bool { return s.cfg.Direct != nil }
 // Errors are those of a purchase: CodeNotStarted, CodeEnded, CodeSoldOut,
 // CodeAlreadyBought with the earlier order, CodePathInvalid for an id that is not the
 // user's, CodeNotFound without such a sale. CodeUnknownOutcome carries the order: the
-// database has not said whether it is placed. CodeSoldOut carries one when the database
-// has kept the row of the order that it rejected.
+// database has not said whether it is placed.
 func (s *Service) Place(ctx context.Context, sale flashgate.SaleID, id flashgate.OrderID, user flashgate.UserID) (flashgate.Order, error) {
 	const op = "shop.Place"
 	switch {
@@ -47,12 +46,16 @@ func (s *Service) Place(ctx context.Context, sale flashgate.SaleID, id flashgate
 	case v.StockLeft < 1:
 		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op}
 	}
-	ds, err := s.cfg.Direct.Ledger.Decide(ctx, sale, []flashgate.Reservation{{Order: id, User: user, Units: 1, At: now.UnixMilli()}}, s.cfg.Direct.OrderTTL)
-	if err != nil {
+	d, err := s.cfg.Direct.Placer.Place(ctx, sale, flashgate.Reservation{Order: id, User: user, Units: 1, At: now.UnixMilli()}, s.cfg.Direct.OrderTTL)
+	switch flashgate.ErrorCode(err) {
+	case "":
+	case flashgate.CodeInvalid, flashgate.CodeNotFound:
+		return flashgate.Order{}, err
+	default:
 		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeUnknownOutcome, Op: op, Order: id, RetryAfter: time.Second, Err: err,
 			Message: "The order may have been placed: ask for its state."}
 	}
-	return s.placed(ctx, sale, user, ds[0])
+	return s.placed(ctx, sale, user, d)
 }
 
 // placed turns what the database has decided into an order or a refusal.
@@ -66,7 +69,7 @@ func (s *Service) placed(ctx context.Context, sale flashgate.SaleID, user flashg
 		}
 		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeAlreadyBought, Op: op, Order: prior}
 	case d.Status == flashgate.StatusRejected:
-		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op, Order: d.Order}
+		return flashgate.Order{}, &flashgate.Error{Code: flashgate.CodeSoldOut, Op: op}
 	default:
 		return flashgate.Order{ID: d.Order, Sale: sale, User: user, Units: 1, Status: d.Status, Reason: d.Reason, Seq: d.Seq}, nil
 	}

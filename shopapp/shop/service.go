@@ -63,8 +63,8 @@ func New(cfg Config) (*Service, error) {
 	if cfg.MaxHashing < 1 {
 		return nil, flashgate.Invalid(op, "max_hashing", "must be at least 1")
 	}
-	if cfg.Direct != nil && (cfg.Direct.Ledger == nil || cfg.Direct.OrderTTL <= 0) {
-		return nil, flashgate.Invalid(op, "direct", "needs a ledger and an order_ttl above zero")
+	if cfg.Direct != nil && (cfg.Direct.Placer == nil || cfg.Direct.OrderTTL <= 0) {
+		return nil, flashgate.Invalid(op, "direct", "needs a placer and an order_ttl above zero")
 	}
 	h, err := newHasher(cfg.Hash, cfg.MaxHashing)
 	if err != nil {

@@ -44,11 +44,11 @@ func newStand(t *testing.T, places bool) *stand {
 	must()
 	cfg := shop.Config{Users: s.store, Sessions: s.store, Goods: s.store, Sales: s.store, Orders: s.store, Stock: s.store, Limiter: state, Keys: s.keys}
 	if places {
-		cfg.Direct = &shop.Direct{Ledger: s.store, OrderTTL: time.Hour}
+		cfg.Direct = &shop.Direct{Placer: s.store, OrderTTL: time.Hour}
 	}
 	service, err := shop.New(cfg)
 	must()
-	s.crowd, err = service.CreateCrowd(t.Context(), 3)
+	s.crowd, err = service.CreateCrowd(t.Context(), 60)
 	must()
 	now := time.Now().Truncate(time.Millisecond)
 	for id, window := range map[flashgate.SaleID][2]time.Duration{"open": {-time.Hour, time.Hour}, "ended": {-2 * time.Hour, -time.Hour}, "upcoming": {time.Hour, 2 * time.Hour}} {
@@ -131,5 +131,46 @@ func TestTheShopPlacesNoOrdersByDefault(t *testing.T) {
 	s := newStand(t, false)
 	if code, a := s.press(t, "open", 0, "", gateway); code != 404 || a.Code != "not_found" {
 		t.Errorf("%d %+v", code, a)
+	}
+}
+
+// Who comes too late at the moment is refused and has no row, however many come at once.
+func TestManyPressAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, true)
+	type pressed struct {
+		code   int
+		answer struct{ Order, Code string }
+	}
+	answers := make(chan pressed, len(s.crowd))
+	start := make(chan struct{})
+	for i := range s.crowd {
+		go func() {
+			var p pressed
+			defer func() { answers <- p }() // also when press ends the goroutine
+			<-start
+			p.code, p.answer = s.press(t, "open", i, "", gateway)
+		}()
+	}
+	close(start)
+	bought := 0
+	for range s.crowd {
+		switch a := <-answers; {
+		case a.code == 202:
+			bought++
+		case a.code != 409 || a.answer.Code != "sold_out":
+			t.Errorf("%d %+v", a.code, a.answer)
+		}
+	}
+	rows := 0
+	for _, m := range s.crowd {
+		orders, err := s.store.OrdersOf(t.Context(), m.User, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows += len(orders)
+	}
+	if bought != 2 || rows != 2 {
+		t.Errorf("%d have bought, there are %d rows; want 2 and 2", bought, rows)
 	}
 }
