@@ -135,6 +135,7 @@ func TestWithJMeter(t *testing.T) {
 	t.Run("then", func(t *testing.T) {
 		t.Run("every plan", testEveryPlan)
 		t.Run("honest buyers", testHonestBuyers)
+		t.Run("buyers who are told", testBuyersWhoAreTold)
 		t.Run("settings", testThePlanLooksAtItsSettings)
 	})
 }
