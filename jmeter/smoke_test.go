@@ -31,6 +31,8 @@ func testEveryPlan(t *testing.T) {
 	slices.Sort(names)
 	// A visitor of browse comes back once the page is no longer fresh.
 	args = append(args, "-Jbrowse.views=2", "-Jbrowse.reloaders=2", "-Jbrowse.duration=8")
+	// Whoever of the few buyers gets something pays for it.
+	args = append(args, "-Jflash-sale.pay=100", "-Jflash-sale.cancel=0")
 	r := load(t, append(args, names...), quick, "UNITS=4", "RAMP_UP=1", "DURATION=4", "THINK_TIME=100", "REPORT=no")
 	if r.exit == 2 {
 		t.Fatalf("exit 2\n%s%s", r.log, r.out)

@@ -44,6 +44,17 @@ var cases = []struct {
 	{name: "an order with an unknown outcome was seen and is deleted", red: "P2 P4", says: "was pending when last seen, and is gone", spoil: func(t *testing.T, s *scene) {
 		s.exec(t, "DELETE FROM orders WHERE id = ?", s.orders[4])
 	}},
+	{name: "an order was seen paid and is not", red: "P2", says: "was paid when last seen, and is pending", spoil: func(t *testing.T, s *scene) {
+		s.note("pay", "200", 1, "paid")
+	}},
+	{name: "an order with an unknown outcome was seen cancelled and is not", red: "P2", says: "was cancelled when last seen, and is pending", spoil: func(t *testing.T, s *scene) {
+		s.note("events", "200", 4, "cancelled")
+	}},
+	{name: "an order was paid", spoil: func(t *testing.T, s *scene) {
+		s.exec(t, "UPDATE orders SET status = 'paid' WHERE id = ?", s.orders[1])
+		s.note("pay", "200", 1, "paid")
+		s.note("events", "200", 1, "paid")
+	}},
 	{name: "an order was doubled", red: "P1 P3 rows P4", says: "has 2 units", spoil: func(t *testing.T, s *scene) {
 		s.double(t, s.orders[1], s.mint(s.users[1]))
 	}},
