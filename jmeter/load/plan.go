@@ -103,7 +103,14 @@ func readPlans(root string, names []string) ([]plan, error) {
 	return plans, nil
 }
 
-func (p plan) wants(what string) bool { return slices.Contains(p.needs, what) }
+// wants reports whether the plan cannot do without users, a key or a sale. The key is for
+// captchas, which a plan may be told to leave out.
+func (p plan) wants(what string) bool {
+	if what == "key" && p.Properties["captcha"] == "false" {
+		return false
+	}
+	return slices.Contains(p.needs, what)
+}
 
 // apply makes the settings that are given the plan's. -Jplan.name=value is for one plan
 // of several.
