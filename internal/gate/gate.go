@@ -184,7 +184,7 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 	return c.result, c.err
 }
 
-// wait sends the call and waits for its answer, for Timeout at most. A timer that is used
+// wait waits for the answer to a call that somebody else carries, for Timeout at most. A timer that is used
 // again costs a third of a context of one's own.
 func (g *Gate) wait(ctx context.Context, c *call) error {
 	timer, _ := g.timers.Get().(*time.Timer)
