@@ -48,10 +48,10 @@ func newLinearSale(t testing.TB, s opened, i int) *linearSale {
 
 // impatient is a context that may end before the call.
 func impatient(ctx context.Context, r *rand.Rand) (context.Context, context.CancelFunc) {
-	if r.IntN(5) > 0 {
+	if r.IntN(3) > 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, 20*time.Microsecond<<r.IntN(9))
+	return context.WithTimeout(ctx, 5*time.Microsecond<<r.IntN(8))
 }
 
 func linearPause(ctx context.Context, d time.Duration) {
