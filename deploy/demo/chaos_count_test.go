@@ -4,54 +4,34 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 )
-
-// tallyOf counts by name.
-type tallyOf map[string]int
-
-func (t tallyOf) total() (n int) {
-	for _, k := range t {
-		n += k
-	}
-	return n
-}
-
-func (t tallyOf) String() string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(t)) {
-		out = append(out, fmt.Sprint(name, " ", t[name]))
-	}
-	return strings.Join(out, ", ")
-}
 
 // counts are what the campaign did, and how the demo took it.
 type counts struct {
 	mu         sync.Mutex
-	faults     tallyOf
-	kills      tallyOf      // by how the process was killed
-	points     tallyOf      // failpoints hit
-	strange    tallyOf      // answers that no customer may get
+	faults     chaos.Tally
+	kills      chaos.Tally  // by how the process was killed
+	points     chaos.Tally  // failpoints hit
+	strange    chaos.Tally  // answers that no customer may get
 	unknown    atomic.Int64 // 504s
 	recoveries []time.Duration
 }
 
-func (k *counts) add(into *tallyOf, name string) {
+func (k *counts) add(into *chaos.Tally, name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if *into == nil {
-		*into = tallyOf{}
+		*into = chaos.Tally{}
 	}
 	(*into)[name]++
 }
@@ -109,11 +89,3 @@ func (d *duplicates) look(ctx context.Context) error {
 
 // restarted says that the counter begins at 0 again.
 func (d *duplicates) restarted() { d.since = 0 }
-
-// atLeast fails the campaign for something that it was to show and has not.
-func atLeast(t *testing.T, want int, what string, got int) {
-	t.Helper()
-	if got < want {
-		t.Errorf("%s: %d, at least %d are needed for the campaign to show anything", what, got, want)
-	}
-}

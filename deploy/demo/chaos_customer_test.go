@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 )
 
@@ -39,7 +40,7 @@ func (cu *customer) shopping(selling, patience context.Context) {
 			continue
 		}
 		if cu.oneIn(8) { // before it is decided, if they are fast enough
-			cu.settle(patience, doCancel)
+			cu.settle(patience, chaos.Cancel)
 		}
 		if cu.decided(patience) == flashgate.StatusPending {
 			cu.conclude(selling, patience, time.Now())
@@ -51,17 +52,17 @@ func (cu *customer) shopping(selling, patience context.Context) {
 func (cu *customer) conclude(selling, patience context.Context, placed time.Time) {
 	switch cu.random.IntN(6) {
 	case 0:
-		cu.settle(patience, doPay)
+		cu.settle(patience, chaos.Pay)
 		cu.replace(selling)
 	case 1, 2:
-		cu.settle(patience, doCancel)
+		cu.settle(patience, chaos.Cancel)
 		if cu.oneIn(2) {
 			cu.buy(patience) // the same path again
 			cu.decided(patience)
 		}
 	case 3, 4: // pays in the moment in which it expires
 		pause(patience, time.Until(placed.Add(orderTTL-400*time.Millisecond+upTo(cu.random, 500*time.Millisecond))))
-		cu.settle(patience, doPay)
+		cu.settle(patience, chaos.Pay)
 		cu.replace(selling)
 	default: // forgets to pay, and comes back
 		if cu.oneIn(2) && cu.mint(patience) { // wants a second one
@@ -119,29 +120,29 @@ func (cu *customer) mint(ctx context.Context) bool {
 }
 
 // ask makes one request and writes it down before, and its answer after.
-func (cu *customer) ask(what string, do func() (contract.Answer, flashgate.Status, error)) line {
-	l := line{Asks: true, Do: what, Sale: cu.sale, Order: cu.minted.Order, User: cu.user, At: time.Now()}
-	cu.journal.write(l)
+func (cu *customer) ask(what string, do func() (contract.Answer, flashgate.Status, error)) chaos.Line {
+	l := chaos.Line{Asks: true, Do: what, Sale: cu.sale, Order: cu.minted.Order, User: cu.user, At: time.Now()}
+	cu.journal.Write(l)
 	asked := l.At
 	a, state, err := do()
 	l.Asks, l.At = false, time.Now()
 	if err == nil {
 		l.Status, l.Code, l.State = a.Status, a.Code, state
 	}
-	if what == doBuy {
+	if what == chaos.Buy {
 		cu.pulse.answered(asked, l)
 	}
 	if l.Status == http.StatusGatewayTimeout {
 		cu.count.unknown.Add(1)
 	}
-	cu.journal.write(l)
+	cu.journal.Write(l)
 	return l
 }
 
 // press presses the button, some twice at once.
-func (cu *customer) press(ctx context.Context) line {
-	once := func() line {
-		return cu.ask(doBuy, func() (contract.Answer, flashgate.Status, error) {
+func (cu *customer) press(ctx context.Context) chaos.Line {
+	once := func() chaos.Line {
+		return cu.ask(chaos.Buy, func() (contract.Answer, flashgate.Status, error) {
 			a, err := cu.Buy(ctx, cu.sale, cu.minted.Path)
 			return a, "", err
 		})
@@ -149,7 +150,7 @@ func (cu *customer) press(ctx context.Context) line {
 	if !cu.oneIn(6) {
 		return once()
 	}
-	var first, second line
+	var first, second chaos.Line
 	var wg sync.WaitGroup
 	wg.Go(func() { first = once() })
 	wg.Go(func() { second = once() })
@@ -167,7 +168,7 @@ func (cu *customer) buy(ctx context.Context) bool {
 		switch {
 		case l.Status == http.StatusAccepted:
 			return true
-		case !l.unclear():
+		case !l.Unclear():
 			switch l.Code {
 			case flashgate.CodeSoldOut, flashgate.CodeAlreadyBought, flashgate.CodePathInvalid:
 			default:
@@ -183,12 +184,12 @@ func (cu *customer) buy(ctx context.Context) bool {
 // decided looks until the order is decided, or is known not to be there.
 func (cu *customer) decided(ctx context.Context) flashgate.Status {
 	for ctx.Err() == nil {
-		l := cu.ask(doSee, func() (contract.Answer, flashgate.Status, error) {
+		l := cu.ask(chaos.See, func() (contract.Answer, flashgate.Status, error) {
 			o, a, err := cu.GetOrder(ctx, cu.minted.Order)
 			return a, o.Status, err
 		})
 		switch {
-		case l.unclear(), l.State == flashgate.StatusUndecided:
+		case l.Unclear(), l.State == flashgate.StatusUndecided:
 		case l.Status == http.StatusOK, l.Code == flashgate.CodeNotFound:
 			return l.State
 		default:
@@ -206,7 +207,7 @@ func (cu *customer) settle(ctx context.Context, what string) {
 			a, err := cu.Do(ctx, http.MethodPost, "/api/orders/"+string(cu.minted.Order)+"/"+what, nil)
 			return a, "", err
 		})
-		if !l.unclear() {
+		if !l.Unclear() {
 			return
 		}
 		pause(ctx, 30*time.Millisecond+upTo(cu.random, 200*time.Millisecond))
@@ -227,7 +228,7 @@ func (p *pulse) reset() {
 	p.begin, p.first = time.Now(), time.Time{}
 }
 
-func (p *pulse) answered(asked time.Time, l line) {
+func (p *pulse) answered(asked time.Time, l chaos.Line) {
 	if l.Sale != p.sale || l.Status != http.StatusAccepted && l.Code != flashgate.CodeAlreadyBought {
 		return
 	}

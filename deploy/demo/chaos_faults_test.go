@@ -108,7 +108,7 @@ func (c *campaign) restart(t *testing.T) {
 	func() {
 		c.books.file.Lock()
 		defer c.books.file.Unlock()
-		must(t, c.books.autopsy(t.Context(), c.journal.fresh()))
+		must(t, c.books.autopsy(t.Context(), c.journal.Accepted()))
 		c.pulse.reset()
 		c.start(t)
 		c.duplicates.restarted()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 )
 
 // verdict is what the journal and the rows say together.
@@ -58,20 +59,20 @@ type restocks struct{ certain, perhaps int64 }
 // readJournal sorts the answers by order, counts them, and holds them against each
 // other. Lines stand in the order in which things happened: an answer before a request
 // was had before it.
-func readJournal(lines []line) (map[flashgate.OrderID]*told, map[flashgate.SaleID]*restocks, *verdict) {
+func readJournal(lines []chaos.Line) (map[flashgate.OrderID]*told, map[flashgate.SaleID]*restocks, *verdict) {
 	v := &verdict{}
 	orders, stocks := map[flashgate.OrderID]*told{}, map[flashgate.SaleID]*restocks{}
 	for _, l := range lines {
 		if l.Asks {
 			v.requests++
 		}
-		if l.unclear() {
+		if l.Unclear() {
 			v.unclear++
 			if l.Status == http.StatusGatewayTimeout {
 				v.unknown++
 			}
 		}
-		if l.Do == doRestock {
+		if l.Do == chaos.Restock {
 			if stocks[l.Sale] == nil {
 				stocks[l.Sale] = &restocks{}
 			}
@@ -79,7 +80,7 @@ func readJournal(lines []line) (map[flashgate.OrderID]*told, map[flashgate.SaleI
 			case l.Status == http.StatusOK:
 				stocks[l.Sale].certain++
 				v.restocked++
-			case l.unclear():
+			case l.Unclear():
 				stocks[l.Sale].perhaps++
 			}
 			continue
@@ -95,18 +96,18 @@ func readJournal(lines []line) (map[flashgate.OrderID]*told, map[flashgate.SaleI
 }
 
 // note takes one line to an order.
-func (v *verdict) note(o *told, l line) {
+func (v *verdict) note(o *told, l chaos.Line) {
 	switch {
 	case l.Asks:
-		o.bought = o.bought || l.Do == doBuy
-		if l.Do == doSee {
+		o.bought = o.bought || l.Do == chaos.Buy
+		if l.Do == chaos.See {
 			o.before = o.stage
 		}
-	case l.Do == doBuy && l.unclear():
+	case l.Do == chaos.Buy && l.Unclear():
 		if o.accepted.IsZero() {
 			o.unclear = l.At
 		}
-	case l.Do == doBuy && l.Status == http.StatusAccepted:
+	case l.Do == chaos.Buy && l.Status == http.StatusAccepted:
 		if o.accepted.IsZero() {
 			o.accepted = l.At
 			v.accepted++
@@ -114,11 +115,11 @@ func (v *verdict) note(o *told, l line) {
 			v.again++
 		}
 		o.stage = max(o.stage, stages[flashgate.StatusUndecided])
-	case l.Do == doBuy && l.Code == flashgate.CodeSoldOut:
+	case l.Do == chaos.Buy && l.Code == flashgate.CodeSoldOut:
 		v.soldOut++
-	case l.Do == doBuy && l.Code == flashgate.CodeAlreadyBought:
+	case l.Do == chaos.Buy && l.Code == flashgate.CodeAlreadyBought:
 		v.greedy++
-	case l.Do == doSee && (l.Status == http.StatusOK || l.Code == flashgate.CodeNotFound):
+	case l.Do == chaos.See && (l.Status == http.StatusOK || l.Code == flashgate.CodeNotFound):
 		if s := stages[l.State]; s < o.before {
 			v.wrong(&v.lost, "P2: order %s was known to be further on and was shown as %q at %v", l.Order, l.State, l.At)
 		} else {
@@ -130,16 +131,16 @@ func (v *verdict) note(o *told, l line) {
 		case flashgate.StatusCancelled:
 			o.cancelled = true
 		}
-	case l.Do == doPay && l.Status == http.StatusOK:
+	case l.Do == chaos.Pay && l.Status == http.StatusOK:
 		o.paid, o.stage = true, 3
 		v.paid++
-	case l.Do == doPay && l.Code == flashgate.CodeWrongState:
+	case l.Do == chaos.Pay && l.Code == flashgate.CodeWrongState:
 		o.late = true
 		v.late++
-	case l.Do == doCancel && l.Status == http.StatusOK:
+	case l.Do == chaos.Cancel && l.Status == http.StatusOK:
 		o.cancelled, o.stage = true, 3
 		v.cancelled++
-	case l.Do == doCancel && l.Code == flashgate.CodeWrongState:
+	case l.Do == chaos.Cancel && l.Code == flashgate.CodeWrongState:
 		o.uncancellable = true
 	}
 }
@@ -171,7 +172,7 @@ func ordersIn(ctx context.Context, db *sql.DB) (map[flashgate.OrderID]orderRow, 
 
 // judge holds every answer against the rows, now that all has come to rest. seeded is
 // how many units the sales had at first.
-func judge(ctx context.Context, lines []line, db *sql.DB, seeded map[flashgate.SaleID]int64) (*verdict, error) {
+func judge(ctx context.Context, lines []chaos.Line, db *sql.DB, seeded map[flashgate.SaleID]int64) (*verdict, error) {
 	orders, stocks, v := readJournal(lines)
 	rows, err := ordersIn(ctx, db)
 	if err != nil {

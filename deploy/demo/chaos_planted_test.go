@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/internal/sqlite"
 )
 
@@ -24,10 +25,10 @@ INSERT INTO gate_buyer (sale, user, units, prior) VALUES ('s', 'ann', 1, 's.ann'
 INSERT INTO gate_order (id, user, units, at, held) VALUES ('s.ann', 'ann', 1, 0, 0), ('s.bob', 'bob', 1, 0, 0);`
 
 // rightJournal is what they were answered.
-func rightJournal() (lines []line) {
+func rightJournal() (lines []chaos.Line) {
 	at := time.Now()
 	add := func(do, who string, status int, code flashgate.Code, state flashgate.Status) {
-		l := line{Asks: true, Do: do, Sale: "s", At: at}
+		l := chaos.Line{Asks: true, Do: do, Sale: "s", At: at}
 		if who != "" {
 			l.User, l.Order = flashgate.UserID(who), flashgate.OrderID("s."+who)
 		}
@@ -35,14 +36,14 @@ func rightJournal() (lines []line) {
 		l.Asks, l.Status, l.Code, l.State = false, status, code, state
 		lines = append(lines, l)
 	}
-	add(doRestock, "", 200, "", "")
-	add(doBuy, "ann", 202, "", "")
-	add(doSee, "ann", 200, "", flashgate.StatusPending)
-	add(doPay, "ann", 200, "", "")
-	add(doBuy, "bob", 0, "", "")
-	add(doBuy, "bob", 202, "", "")
-	add(doCancel, "bob", 200, "", "")
-	add(doBuy, "eve", 409, flashgate.CodeSoldOut, "")
+	add(chaos.Restock, "", 200, "", "")
+	add(chaos.Buy, "ann", 202, "", "")
+	add(chaos.See, "ann", 200, "", flashgate.StatusPending)
+	add(chaos.Pay, "ann", 200, "", "")
+	add(chaos.Buy, "bob", 0, "", "")
+	add(chaos.Buy, "bob", 202, "", "")
+	add(chaos.Cancel, "bob", 200, "", "")
+	add(chaos.Buy, "eve", 409, flashgate.CodeSoldOut, "")
 	return lines
 }
 
@@ -53,9 +54,9 @@ const newOrder = "INSERT INTO orders (id, sale, user, units, price, status, reas
 func TestTheChaosAuditorCanFail(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		books   string // what is changed
-		journal []line // what was asked and answered besides
-		want    string // how a finding begins; empty: nothing is found
+		books   string       // what is changed
+		journal []chaos.Line // what was asked and answered besides
+		want    string       // how a finding begins; empty: nothing is found
 	}{
 		"right":                      {},
 		"sold what there is not":     {books: "UPDATE sale SET seeded = 0", want: "P1: sale s has 0 units and has sold 1"},
@@ -78,8 +79,8 @@ func TestTheChaosAuditorCanFail(t *testing.T) {
 		"held and not counted":       {books: "INSERT INTO gate_order (id, user, units, at, held) VALUES ('s.eve', 'eve', 1, 0, 1)", want: "P4: the gate counts 0 held units"},
 		"cancelled and not":          {books: "UPDATE orders SET status = 'paid' WHERE id = 's.bob'", want: "P4: order s.bob was answered cancelled"},
 		"a restock lost":             {books: "UPDATE sale SET seeded = 2", want: "P4: sale s began with 2 units"},
-		"too late and paid":          {journal: refused(doPay, "ann"), want: "P4: order s.ann was answered that it cannot be paid"},
-		"not cancelled and not paid": {journal: refused(doCancel, "bob"), want: "P4: order s.bob was answered that it cannot be cancelled"},
+		"too late and paid":          {journal: refused(chaos.Pay, "ann"), want: "P4: order s.ann was answered that it cannot be paid"},
+		"not cancelled and not paid": {journal: refused(chaos.Cancel, "bob"), want: "P4: order s.bob was answered that it cannot be cancelled"},
 		"two units":                  {books: "UPDATE orders SET units = 2 WHERE id = 's.ann'", want: "P5: order s.ann was asked for with one unit"},
 		"refused and sold":           {books: newOrder + "('s.eve', 's', 'eve', 1, 1, 'paid', '', 3, 0, 1, 0)", want: "P5: order s.eve was refused clearly each time"},
 	} {
@@ -96,22 +97,22 @@ func TestTheChaosAuditorCanFail(t *testing.T) {
 	}
 }
 
-func seen(who string, state flashgate.Status) []line {
-	l := line{Asks: true, Do: doSee, Sale: "s", User: flashgate.UserID(who), Order: flashgate.OrderID("s." + who)}
+func seen(who string, state flashgate.Status) []chaos.Line {
+	l := chaos.Line{Asks: true, Do: chaos.See, Sale: "s", User: flashgate.UserID(who), Order: flashgate.OrderID("s." + who)}
 	answer := l
 	answer.Asks, answer.Status, answer.Code, answer.State = false, 404, flashgate.CodeNotFound, state
-	return []line{l, answer}
+	return []chaos.Line{l, answer}
 }
 
-func refused(do, who string) []line {
-	l := line{Asks: true, Do: do, Sale: "s", User: flashgate.UserID(who), Order: flashgate.OrderID("s." + who)}
+func refused(do, who string) []chaos.Line {
+	l := chaos.Line{Asks: true, Do: do, Sale: "s", User: flashgate.UserID(who), Order: flashgate.OrderID("s." + who)}
 	answer := l
 	answer.Asks, answer.Status, answer.Code = false, 409, flashgate.CodeWrongState
-	return []line{l, answer}
+	return []chaos.Line{l, answer}
 }
 
 // audited are the findings in the right books with a change.
-func audited(t *testing.T, change string, lines []line) []string {
+func audited(t *testing.T, change string, lines []chaos.Line) []string {
 	t.Helper()
 	data := t.TempDir()
 	path := filepath.Join(data, "flashgate.db")

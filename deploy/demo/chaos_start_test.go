@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/servers"
@@ -26,7 +27,7 @@ func startCampaign(t *testing.T, seed uint64) *campaign {
 	t.Helper()
 	plantFailpoints(t)
 	c := &campaign{
-		random: rand.New(rand.NewPCG(seed, 0)), points: t.TempDir(), journal: newJournal(t), newcomers: make(chan *contract.Client, 4096),
+		random: rand.New(rand.NewPCG(seed, 0)), points: t.TempDir(), journal: chaos.Start(t), newcomers: make(chan *contract.Client, 4096),
 		seeded: map[flashgate.SaleID]int64{scarce: 5, plenty: 100_000, "1": 100},
 	}
 	c.pulse.sale = plenty

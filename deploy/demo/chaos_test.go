@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 	"flashgate/shopapp/shop"
 )
@@ -29,7 +30,7 @@ type campaign struct {
 	*demo
 	random     *rand.Rand
 	points     string // the folder of the failpoints
-	journal    *journal
+	journal    *chaos.Journal
 	books      *auditor
 	newcomers  chan *contract.Client // who have not bought yet
 	seeded     map[flashgate.SaleID]int64
@@ -79,7 +80,7 @@ func TestChaosEmbedded(t *testing.T) {
 
 // rounds hits with one fault after the other, at least one round.
 func (c *campaign) rounds(t *testing.T) {
-	for first := true; first || c.count.kills.total() < *chaosKills; first = false {
+	for first := true; first || c.count.kills.Total() < *chaosKills; first = false {
 		var deck []misfortune
 		for _, m := range c.misfortunes() {
 			n := m.times
@@ -90,7 +91,7 @@ func (c *campaign) rounds(t *testing.T) {
 		}
 		c.random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		for _, m := range deck {
-			if !first && c.count.kills.total() >= *chaosKills {
+			if !first && c.count.kills.Total() >= *chaosKills {
 				return
 			}
 			c.wait(t, 600*time.Millisecond)
@@ -112,18 +113,18 @@ func (c *campaign) rounds(t *testing.T) {
 func (c *campaign) restock(ctx context.Context, admin *contract.Client, random *rand.Rand) {
 	for ctx.Err() == nil {
 		pause(ctx, 200*time.Millisecond+upTo(random, 600*time.Millisecond))
-		l := line{Asks: true, Do: doRestock, Sale: scarce, At: time.Now()}
+		l := chaos.Line{Asks: true, Do: chaos.Restock, Sale: scarce, At: time.Now()}
 		if random.IntN(4) == 0 {
 			l.Sale = "1"
 		}
-		c.journal.write(l)
+		c.journal.Write(l)
 		a, err := admin.Do(context.WithoutCancel(ctx), http.MethodPatch, "/api/admin/sales/"+string(l.Sale), map[string]any{"restock": 1})
 		l.Asks, l.At = false, time.Now()
 		if err == nil {
 			l.Status, l.Code = a.Status, a.Code
 		}
-		c.journal.write(l)
-		if l.Status != http.StatusOK && !l.unclear() {
+		c.journal.Write(l)
+		if l.Status != http.StatusOK && !l.Unclear() {
 			c.count.odd("a restock: " + a.String())
 		}
 	}
@@ -145,10 +146,10 @@ func (c *campaign) report(t *testing.T, took time.Duration) {
 	c.alive(t)
 	must(t, c.duplicates.look(ctx))
 	c.terminate(t)
-	must(t, c.books.autopsy(ctx, c.journal.fresh()))
+	must(t, c.books.autopsy(ctx, c.journal.Accepted()))
 	var v *verdict
 	must(t, c.books.onCopy(func(db *sql.DB) (err error) {
-		v, err = judge(ctx, c.journal.close(t), db, c.seeded)
+		v, err = judge(ctx, c.journal.Close(t), db, c.seeded)
 		return err
 	}))
 	c.figures(t, took, v)
@@ -178,7 +179,7 @@ func (c *campaign) sellOut(t *testing.T, left int64) {
 	for cu.replace(ctx); cu.mint(ctx) && cu.buy(ctx); cu.replace(ctx) {
 		bought++
 		cu.decided(ctx)
-		cu.settle(ctx, doPay)
+		cu.settle(ctx, chaos.Pay)
 	}
 	if bought != left {
 		t.Errorf("P1, P4: %d units of sale %s were left, %d could be bought", left, scarce, bought)
@@ -199,9 +200,9 @@ func (c *campaign) figures(t *testing.T, took time.Duration, v *verdict) {
 	for answer, n := range c.count.strange {
 		t.Errorf("an answer that no customer may get, %d times: %s", n, answer)
 	}
-	t.Logf("campaign: %v, %d faults: %v", took.Round(time.Second), c.count.faults.total(), c.count.faults)
-	t.Logf("kills: %d: %v", c.count.kills.total(), c.count.kills)
-	t.Logf("failpoints hit: %d: %v", c.count.points.total(), c.count.points)
+	t.Logf("campaign: %v, %d faults: %v", took.Round(time.Second), c.count.faults.Total(), c.count.faults)
+	t.Logf("kills: %d: %v", c.count.kills.Total(), c.count.kills)
+	t.Logf("failpoints hit: %d: %v", c.count.points.Total(), c.count.points)
 	t.Logf("clients: %v", v)
 	t.Logf("promises: oversold %d, lost %d, doubled %d, drift %d; the sums were compared %d times under load and %d times in what a dead process had left; %d looks came to nothing",
 		c.books.oversold, v.lost, v.doubled, c.books.drift, c.books.live, c.books.dead, c.books.failed)
@@ -213,12 +214,12 @@ func (c *campaign) figures(t *testing.T, took time.Duration, v *verdict) {
 // enough fails the campaign where it has not hit what it was to hit.
 func (c *campaign) enough(t *testing.T, v *verdict) {
 	t.Helper()
-	atLeast(t, *chaosKills, "kills", c.count.kills.total())
+	chaos.AtLeast(t, *chaosKills, "kills", c.count.kills.Total())
 	for _, point := range passed {
-		atLeast(t, 2, "failpoint "+string(point), c.count.points[string(point)])
+		chaos.AtLeast(t, 2, "failpoint "+string(point), c.count.points[string(point)])
 	}
 	for _, m := range c.misfortunes() {
-		atLeast(t, 1, fmt.Sprintf("fault %q", m.name), c.count.faults[m.name])
+		chaos.AtLeast(t, 1, fmt.Sprintf("fault %q", m.name), c.count.faults[m.name])
 	}
 	for what, n := range map[string]int{
 		"202s": v.accepted, "unclear answers": v.unclear, "504s": v.unknown, "repeats of what was taken already": v.rescued,
@@ -226,6 +227,6 @@ func (c *campaign) enough(t *testing.T, v *verdict) {
 		"refusals because it was sold out": v.soldOut, "refusals because they had bought": v.greedy, "restocks": v.restocked, "duplicates suppressed": int(c.duplicates.sum),
 		"looks under load": c.books.live, "looks at what a dead process has left": c.books.dead, "recoveries": len(c.count.recoveries),
 	} {
-		atLeast(t, 1, what, n)
+		chaos.AtLeast(t, 1, what, n)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 	"flashgate/internal/memory"
 	"flashgate/internal/sqlite"
@@ -29,6 +30,7 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	chaos.KeepIfAsked()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "flashgate-demo")
 		if err != nil {
@@ -46,6 +48,13 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 const loadtestKey = "only-for-tests"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 )
 
 // unpaid waits until no order of a sale can expire any more.
@@ -98,7 +99,7 @@ type told struct {
 }
 
 // readJournal sorts the answers by order, and counts them.
-func readJournal(lines []line) (map[flashgate.OrderID]*told, verdict) {
+func readJournal(lines []chaos.Line) (map[flashgate.OrderID]*told, verdict) {
 	var v verdict
 	orders := map[flashgate.OrderID]*told{}
 	for _, l := range lines {
@@ -140,7 +141,7 @@ const lossCounts = time.Minute
 
 // judge holds every answer against what is in the database now. losses are the times at
 // which Redis lost writes.
-func (a *audit) judge(t *testing.T, lines []line, sales []flashgate.SaleID, losses []time.Time) verdict {
+func (a *audit) judge(t *testing.T, lines []chaos.Line, sales []flashgate.SaleID, losses []time.Time) verdict {
 	t.Helper()
 	orders, v := readJournal(lines)
 	wrong := func(count *int, format string, args ...any) {

@@ -1,121 +1,21 @@
 package main_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
-	"testing"
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 )
-
-// line is a request, written before it is sent, or its answer. Status 0 of an answer
-// means that none came.
-type line struct {
-	Asks   bool              `json:"asks,omitempty"`
-	Do     string            `json:"do"` // buy, pay or cancel
-	Sale   flashgate.SaleID  `json:"sale"`
-	Order  flashgate.OrderID `json:"order"`
-	User   flashgate.UserID  `json:"user"`
-	At     time.Time         `json:"at"`
-	Status int               `json:"status,omitempty"`
-	Code   flashgate.Code    `json:"code,omitempty"`
-}
-
-// journalVariable makes the test binary keep a journal: a process of its own, which no
-// fault touches.
-const journalVariable = "FLASHGATE_TEST_JOURNAL"
-
-// keepJournal appends what it is told to a file, and syncs it after each gulp.
-func keepJournal(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	buf := make([]byte, 1<<20)
-	for {
-		n, err := os.Stdin.Read(buf)
-		if n > 0 {
-			if _, err := f.Write(buf[:n]); err != nil {
-				return err
-			}
-			if err := f.Sync(); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return f.Close()
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-type journal struct {
-	path string
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	in   io.WriteCloser
-	err  error
-}
-
-func newJournal(t *testing.T) *journal {
-	t.Helper()
-	self, err := os.Executable()
-	must(t, err)
-	j := &journal{path: filepath.Join(t.TempDir(), "journal")}
-	j.cmd = exec.Command(self)
-	j.cmd.Env = append(os.Environ(), journalVariable+"="+j.path)
-	j.cmd.Stderr = os.Stderr
-	j.in, err = j.cmd.StdinPipe()
-	must(t, err)
-	must(t, j.cmd.Start())
-	return j
-}
-
-func (j *journal) write(l line) {
-	b, err := json.Marshal(l)
-	if err != nil {
-		panic(err) // strings and numbers always encode
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if _, err := j.in.Write(append(b, '\n')); err != nil && j.err == nil {
-		j.err = err
-	}
-}
-
-// close ends the journal and reads it.
-func (j *journal) close(t *testing.T) (lines []line) {
-	t.Helper()
-	must(t, j.in.Close())
-	must(t, j.cmd.Wait())
-	must(t, j.err)
-	f, err := os.Open(j.path)
-	must(t, err)
-	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		var l line
-		must(t, json.Unmarshal(sc.Bytes(), &l))
-		lines = append(lines, l)
-	}
-	return lines
-}
 
 // customer buys again and again and keeps a journal.
 type customer struct {
 	*buyer
-	journal *journal
+	journal *chaos.Journal
 	pulse   *pulse
 	try     int
 }
@@ -171,10 +71,10 @@ func (c *customer) replace(ctx context.Context) {
 
 // ask makes one request and writes it down before, and its answer after. k says at
 // which gateway.
-func (c *customer) ask(what string, do func(k int) (contract.Answer, error)) line {
+func (c *customer) ask(what string, do func(k int) (contract.Answer, error)) chaos.Line {
 	k := c.try % 2
-	l := line{Asks: true, Do: what, Sale: c.sale, Order: c.minted.Order, User: c.member.User, At: time.Now()}
-	c.journal.write(l)
+	l := chaos.Line{Asks: true, Do: what, Sale: c.sale, Order: c.minted.Order, User: c.member.User, At: time.Now()}
+	c.journal.Write(l)
 	begin := l.At
 	a, err := do(k)
 	l.Asks, l.At = false, time.Now()
@@ -184,11 +84,11 @@ func (c *customer) ask(what string, do func(k int) (contract.Answer, error)) lin
 			c.pulse.answered(c.sale, k, begin, l)
 		}
 	}
-	c.journal.write(l)
+	c.journal.Write(l)
 	return l
 }
 
-func (c *customer) press(ctx context.Context) line {
+func (c *customer) press(ctx context.Context) chaos.Line {
 	return c.ask("buy", func(k int) (contract.Answer, error) { return c.clients[k].Buy(ctx, c.sale, c.minted.Path) })
 }
 
@@ -261,7 +161,7 @@ type pulse struct {
 	last [2]struct{ asked, answered time.Time }
 }
 
-func (p *pulse) answered(sale flashgate.SaleID, gateway int, asked time.Time, l line) {
+func (p *pulse) answered(sale flashgate.SaleID, gateway int, asked time.Time, l chaos.Line) {
 	if sale != p.sale || l.Status != http.StatusAccepted && l.Code != flashgate.CodeAlreadyBought {
 		return
 	}

@@ -3,7 +3,6 @@ package main_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/fleet"
 
@@ -18,38 +18,20 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// tallyOf counts by name.
-type tallyOf map[string]int
-
-func (t tallyOf) total() (n int) {
-	for _, k := range t {
-		n += k
-	}
-	return n
-}
-
-func (t tallyOf) String() string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(t)) {
-		out = append(out, fmt.Sprint(name, " ", t[name]))
-	}
-	return strings.Join(out, ", ")
-}
-
 // counts are what the campaign did.
 type counts struct {
 	mu                            sync.Mutex
-	faults, kills, points, broken tallyOf
+	faults, kills, points, broken chaos.Tally
 	losses                        []time.Time // of writes, by Redis
 	races, letters                int
 	recoveries                    map[string][]time.Duration // by what there was to recover from
 }
 
-func (k *counts) add(into *tallyOf, name string) {
+func (k *counts) add(into *chaos.Tally, name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if *into == nil {
-		*into = tallyOf{}
+		*into = chaos.Tally{}
 	}
 	(*into)[name]++
 }
@@ -242,12 +224,4 @@ func (f *figures) moved(t *testing.T) map[string]int {
 		t.Errorf("P2: a worker has seen %v orders that the gate accepted and the database rejected, and Redis had lost nothing", bugs)
 	}
 	return out
-}
-
-// atLeast fails the campaign for everything that it was to show and has not.
-func atLeast(t *testing.T, want int, what string, got int) {
-	t.Helper()
-	if got < want {
-		t.Errorf("%s: %d, at least %d are needed for the campaign to show anything", what, got, want)
-	}
 }

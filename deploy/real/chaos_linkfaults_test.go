@@ -11,7 +11,7 @@ import (
 )
 
 // poisonAll lets a toxic work on several links, and returns what ends that.
-func (c *chaos) poisonAll(t *testing.T, ls []*link, kind string, direction stream.Direction, attributes map[string]int) (mend func()) {
+func (c *campaign) poisonAll(t *testing.T, ls []*link, kind string, direction stream.Direction, attributes map[string]int) (mend func()) {
 	t.Helper()
 	var undo []func() error
 	for _, l := range ls {
@@ -73,7 +73,7 @@ func linkFaults() []linkFault {
 }
 
 // breakLinks breaks one link after the other until ctx ends.
-func (c *chaos) breakLinks(ctx context.Context, r *rand.Rand) error {
+func (c *campaign) breakLinks(ctx context.Context, r *rand.Rand) error {
 	faults := linkFaults()
 	var deck, links []int
 	for ctx.Err() == nil {

@@ -17,7 +17,7 @@ const struckWithin = 30 * time.Second
 // at arms a failpoint and waits until a process has come to it. provoke, if not nil,
 // brings about what the place is for. A process that dies there is counted and gone
 // when at returns.
-func (c *chaos) at(t *testing.T, point failpoint.Name, what string, ps []*fleet.Process, provoke func()) (struck []*fleet.Process) {
+func (c *campaign) at(t *testing.T, point failpoint.Name, what string, ps []*fleet.Process, provoke func()) (struck []*fleet.Process) {
 	t.Helper()
 	c.recovered(t, "whatever was before") // something must be on its way to come there
 	c.arm(t, point, what, ps...)
@@ -40,7 +40,7 @@ func (c *chaos) at(t *testing.T, point failpoint.Name, what string, ps []*fleet.
 }
 
 // dieAt kills whoever comes to a place first, and starts it again.
-func (c *chaos) dieAt(point failpoint.Name, ps []*fleet.Process, provoke func(*testing.T)) func(*testing.T) {
+func (c *campaign) dieAt(point failpoint.Name, ps []*fleet.Process, provoke func(*testing.T)) func(*testing.T) {
 	return func(t *testing.T) {
 		struck := c.at(t, point, pointKills, ps, func() {
 			if provoke != nil {
@@ -56,7 +56,7 @@ func (c *chaos) dieAt(point failpoint.Name, ps []*fleet.Process, provoke func(*t
 
 // standAt stops whoever comes to a place first, does something meanwhile, and lets it
 // go on.
-func (c *chaos) standAt(point failpoint.Name, ps []*fleet.Process, meanwhile func(*testing.T, *fleet.Process)) func(*testing.T) {
+func (c *campaign) standAt(point failpoint.Name, ps []*fleet.Process, meanwhile func(*testing.T, *fleet.Process)) func(*testing.T) {
 	return func(t *testing.T) {
 		for _, p := range c.at(t, point, pointStops, ps, nil) {
 			meanwhile(t, p)
@@ -66,7 +66,7 @@ func (c *chaos) standAt(point failpoint.Name, ps []*fleet.Process, meanwhile fun
 }
 
 // pointFaults are deaths, and halts, at the places where they do the most harm.
-func (c *chaos) pointFaults() []misfortune {
+func (c *campaign) pointFaults() []misfortune {
 	loss := func(t *testing.T) { c.killServer(toRedis, c.redis)(t) }
 	return []misfortune{
 		{"gateway dies after the reserve", 1, c.dieAt(failpoint.Reserved, c.Gateways, nil)},
@@ -89,7 +89,7 @@ func (c *chaos) pointFaults() []misfortune {
 
 // takenOver gives the queues of a worker that stands still to the other one: the broker
 // sees its connections closed.
-func (c *chaos) takenOver(t *testing.T, p *fleet.Process) {
+func (c *campaign) takenOver(t *testing.T, p *fleet.Process) {
 	for _, l := range c.links.of(p.Name, toRabbitMQ) {
 		must(t, l.cut())
 	}
@@ -98,7 +98,7 @@ func (c *chaos) takenOver(t *testing.T, p *fleet.Process) {
 
 // commitWithoutRedis: the database has committed, and then Redis goes, and the worker
 // too.
-func (c *chaos) commitWithoutRedis(t *testing.T) {
+func (c *campaign) commitWithoutRedis(t *testing.T) {
 	struck := c.at(t, failpoint.Committed, pointStops, c.Workers, nil)
 	must(t, c.redis.Kill())
 	c.count.killed(toRedis)
@@ -115,7 +115,7 @@ func (c *chaos) commitWithoutRedis(t *testing.T) {
 
 // silentBroker: nothing that the gateways publish arrives, until what they have
 // reserved is the relay's.
-func (c *chaos) silentBroker(t *testing.T) {
+func (c *campaign) silentBroker(t *testing.T) {
 	mend := c.poisonAll(t, c.links.of("gateway", toRabbitMQ), "timeout", toServer, nil)
 	defer mend()
 	pause(t.Context(), 2*flashgate.PublishWindow)
@@ -123,7 +123,7 @@ func (c *chaos) silentBroker(t *testing.T) {
 
 // duplicateWithoutRedis has the broker deliver a decided order once more, as any broker
 // may, while the workers do not reach Redis: they ack it and remember to settle it.
-func (c *chaos) duplicateWithoutRedis(t *testing.T) {
+func (c *campaign) duplicateWithoutRedis(t *testing.T) {
 	b := c.stranger(t)
 	ctx, cancel := context.WithTimeout(t.Context(), struckWithin)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 )
 
 // kill is kill -9 of one process; it is started again a little later.
-func (c *chaos) kill(p *fleet.Process) func(*testing.T) {
+func (c *campaign) kill(p *fleet.Process) func(*testing.T) {
 	return func(t *testing.T) {
 		must(t, p.Kill())
 		c.count.killed(p.Name)
@@ -19,7 +19,7 @@ func (c *chaos) kill(p *fleet.Process) func(*testing.T) {
 }
 
 // freeze holds a process for as long as longest.
-func (c *chaos) freeze(p *fleet.Process, longest time.Duration) func(*testing.T) {
+func (c *campaign) freeze(p *fleet.Process, longest time.Duration) func(*testing.T) {
 	return func(t *testing.T) {
 		must(t, p.Signal(syscall.SIGSTOP))
 		c.wait(t, longest)
@@ -36,7 +36,7 @@ type server interface {
 	Resume() error
 }
 
-func (c *chaos) killServer(name string, s server) func(*testing.T) {
+func (c *campaign) killServer(name string, s server) func(*testing.T) {
 	return func(t *testing.T) {
 		must(t, s.Kill())
 		c.count.killed(name)
@@ -45,7 +45,7 @@ func (c *chaos) killServer(name string, s server) func(*testing.T) {
 	}
 }
 
-func (c *chaos) stopServer(s server) func(*testing.T) {
+func (c *campaign) stopServer(s server) func(*testing.T) {
 	return func(t *testing.T) {
 		must(t, s.Stop())
 		c.wait(t, time.Second)
@@ -53,7 +53,7 @@ func (c *chaos) stopServer(s server) func(*testing.T) {
 	}
 }
 
-func (c *chaos) freezeServer(s server, longest time.Duration) func(*testing.T) {
+func (c *campaign) freezeServer(s server, longest time.Duration) func(*testing.T) {
 	return func(t *testing.T) {
 		must(t, s.Pause())
 		c.wait(t, longest)
@@ -62,7 +62,7 @@ func (c *chaos) freezeServer(s server, longest time.Duration) func(*testing.T) {
 }
 
 // processFaults are kills and freezes at random times.
-func (c *chaos) processFaults() []misfortune {
+func (c *campaign) processFaults() []misfortune {
 	out := []misfortune{
 		{"RabbitMQ killed", 4, c.killServer(toRabbitMQ, c.rabbit)},
 		{"Redis killed", 3, c.killServer(toRedis, c.redis)},

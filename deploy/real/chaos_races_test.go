@@ -11,7 +11,7 @@ import (
 
 // raceFaults are two things that happen at the same time. Expiry against payment,
 // and cancel against the worker, are what the customers do all the time.
-func (c *chaos) raceFaults() []misfortune {
+func (c *campaign) raceFaults() []misfortune {
 	return []misfortune{
 		{"restock races a late answer", 1, c.restockRace},
 		{"dead letter replayed after a reopening", 1, c.deadLetter},
@@ -21,7 +21,7 @@ func (c *chaos) raceFaults() []misfortune {
 // restockRace adds a unit to a sold-out sale while the answers of Redis are late. A
 // gateway that believes a sold-out answer from before the restock goes on refusing,
 // and the unit is never sold.
-func (c *chaos) restockRace(t *testing.T) {
+func (c *campaign) restockRace(t *testing.T) {
 	c.recovered(t, "whatever was before")
 	mend := c.poisonAll(t, c.links.of("gateway", toRedis), "latency", fromServer, map[string]int{"latency": 300, "jitter": 200})
 	for range 3 {
@@ -47,7 +47,7 @@ func (c *chaos) restockRace(t *testing.T) {
 
 // deadLetter: the database refuses one order until it is a dead letter; Redis is lost
 // and its sale opened again; then the operator replays it.
-func (c *chaos) deadLetter(t *testing.T) {
+func (c *campaign) deadLetter(t *testing.T) {
 	b := c.stranger(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -91,7 +91,7 @@ func (c *chaos) deadLetter(t *testing.T) {
 }
 
 // stranger is a customer of their own, for one purchase of the plentiful sale.
-func (c *chaos) stranger(t *testing.T) *customer {
+func (c *campaign) stranger(t *testing.T) *customer {
 	t.Helper()
 	var b *buyer
 	for end := time.Now().Add(patience); ; pause(t.Context(), 100*time.Millisecond) {

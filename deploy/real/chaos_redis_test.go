@@ -16,7 +16,7 @@ import (
 )
 
 // redisFaults are the ways in which Redis loses writes.
-func (c *chaos) redisFaults() []misfortune {
+func (c *campaign) redisFaults() []misfortune {
 	return []misfortune{
 		{"Redis emptied", 1, c.emptied},
 		{"Redis flushed", 1, c.flushed},
@@ -27,7 +27,7 @@ func (c *chaos) redisFaults() []misfortune {
 }
 
 // emptied: Redis comes back without its files.
-func (c *chaos) emptied(t *testing.T) {
+func (c *campaign) emptied(t *testing.T) {
 	must(t, c.redis.Kill())
 	c.count.killed(toRedis)
 	c.count.lost()
@@ -36,7 +36,7 @@ func (c *chaos) emptied(t *testing.T) {
 }
 
 // flushed: somebody types FLUSHALL. The server stays who it is.
-func (c *chaos) flushed(t *testing.T) {
+func (c *campaign) flushed(t *testing.T) {
 	rdb := c.redis.Client()
 	defer rdb.Close()
 	c.count.lost()
@@ -44,7 +44,7 @@ func (c *chaos) flushed(t *testing.T) {
 }
 
 // setBack: Redis comes back from files that are some seconds old, with the epoch intact.
-func (c *chaos) setBack(t *testing.T) {
+func (c *campaign) setBack(t *testing.T) {
 	if c.older == "" {
 		c.older = copyOf(t, c.redis)
 		pause(t.Context(), time.Second)
@@ -57,7 +57,7 @@ func (c *chaos) setBack(t *testing.T) {
 // failedOver: a replica takes over, and later the first server again. Each time the
 // last writes are lost, and the first server never was another process: its run id is
 // the same as before.
-func (c *chaos) failedOver(t *testing.T) {
+func (c *campaign) failedOver(t *testing.T) {
 	if c.replica == nil {
 		c.replica = serverstest.OwnRedis(t, servers.RedisConfig{})
 	}
@@ -71,7 +71,7 @@ func (c *chaos) failedOver(t *testing.T) {
 }
 
 // follow makes one server the replica of another and waits until it has everything.
-func (c *chaos) follow(t *testing.T, replica, of *servers.Redis) {
+func (c *campaign) follow(t *testing.T, replica, of *servers.Redis) {
 	t.Helper()
 	rdb, primary := replica.Client(), of.Client()
 	defer rdb.Close()
@@ -96,7 +96,7 @@ func info(t *testing.T, rdb *goredis.Client) (map[string]string, error) {
 
 // promote makes a replica the primary and sends everybody there a moment later: what is
 // written to the other one in between is lost.
-func (c *chaos) promote(t *testing.T, r *servers.Redis) {
+func (c *campaign) promote(t *testing.T, r *servers.Redis) {
 	t.Helper()
 	rdb := r.Client()
 	defer rdb.Close()
@@ -107,7 +107,7 @@ func (c *chaos) promote(t *testing.T, r *servers.Redis) {
 
 // twoReconcilers: Redis is emptied, and beside the workers an operator has two commands
 // reconcile the same sale.
-func (c *chaos) twoReconcilers(t *testing.T) {
+func (c *campaign) twoReconcilers(t *testing.T) {
 	c.emptied(t)
 	var wg sync.WaitGroup
 	for range 2 {
@@ -122,7 +122,7 @@ func (c *chaos) twoReconcilers(t *testing.T) {
 }
 
 // orderworker runs an operator's command beside the site.
-func (c *chaos) orderworker(t *testing.T, args ...string) (string, error) {
+func (c *campaign) orderworker(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	w := c.Workers[0]
 	cmd := exec.CommandContext(t.Context(), w.Program, args...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/fleet"
 	"flashgate/internal/rabbitmq"
@@ -24,14 +25,14 @@ var (
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of TestChaos' faults; 0 draws one")
 )
 
-// chaos is the campaign: customers buy, pay, cancel, let orders expire and come back,
+// campaign is what goes on: customers buy, pay, cancel, let orders expire and come back,
 // while processes and servers are killed, frozen, emptied, set back and failed over, at
 // random and where it hurts most, and while links between them are slow, silent, in
 // pieces or cut.
-type chaos struct {
+type campaign struct {
 	*site
 	books          *audit
-	journal        *journal
+	journal        *chaos.Journal
 	publisher      *rabbitmq.Publisher // to deliver an order twice
 	random         *rand.Rand
 	scarce, plenty flashgate.SaleID
@@ -93,15 +94,15 @@ func TestChaos(t *testing.T) {
 	c.report(t, took, got)
 }
 
-func startChaos(t *testing.T, seed uint64) *chaos {
+func startChaos(t *testing.T, seed uint64) *campaign {
 	t.Helper()
-	c := &chaos{site: startBreakable(t, "ORDER_TTL="+orderTTL.String()), random: rand.New(rand.NewPCG(seed, 0)), figures: newFigures()}
+	c := &campaign{site: startBreakable(t, "ORDER_TTL="+orderTTL.String()), random: rand.New(rand.NewPCG(seed, 0)), figures: newFigures()}
 	for _, l := range c.links.all {
 		if l.process != "test" {
 			c.breakable = append(c.breakable, l)
 		}
 	}
-	c.books, c.journal = c.audit(t), newJournal(t)
+	c.books, c.journal = c.audit(t), chaos.Start(t)
 	var err error
 	c.publisher, err = rabbitmq.OpenPublisher(rabbitmq.Config{URL: c.rabbit.URL()})
 	must(t, err)
@@ -112,7 +113,7 @@ func startChaos(t *testing.T, seed uint64) *chaos {
 }
 
 // rounds hits with one fault after the other until the time is over, at least one round.
-func (c *chaos) rounds(t *testing.T, until time.Time) {
+func (c *campaign) rounds(t *testing.T, until time.Time) {
 	kinds := append(append(append(c.processFaults(), c.pointFaults()...), c.redisFaults()...), c.raceFaults()...)
 	only := regexp.MustCompile(*chaosOnly)
 	kinds = slices.DeleteFunc(kinds, func(k misfortune) bool { return !only.MatchString(k.name) })
@@ -140,7 +141,7 @@ func (c *chaos) rounds(t *testing.T, until time.Time) {
 }
 
 // shuffled is a round.
-func (c *chaos) shuffled(kinds []misfortune, once bool) (deck []misfortune) {
+func (c *campaign) shuffled(kinds []misfortune, once bool) (deck []misfortune) {
 	for _, k := range kinds {
 		n := k.times
 		if once {
@@ -158,14 +159,14 @@ func (c *chaos) shuffled(kinds []misfortune, once bool) (deck []misfortune) {
 func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
 // wait lets up to d pass.
-func (c *chaos) wait(t *testing.T, d time.Duration) { pause(t.Context(), upTo(c.random, d)) }
+func (c *campaign) wait(t *testing.T, d time.Duration) { pause(t.Context(), upTo(c.random, d)) }
 
 // recoverWithin is how long a buyer may have to wait, after whatever has happened.
 const recoverWithin = 90 * time.Second
 
 // recovered waits until both gateways have answered a purchase clearly that was made
 // from now on, and notes how long that took.
-func (c *chaos) recovered(t *testing.T, after string) {
+func (c *campaign) recovered(t *testing.T, after string) {
 	t.Helper()
 	begin := time.Now()
 	for time.Since(begin) < recoverWithin {
@@ -181,7 +182,7 @@ func (c *chaos) recovered(t *testing.T, after string) {
 
 // revive starts a process again that has ended by itself. That somebody else has taken its
 // port while it was down is nobody's fault; whatever else ends one is.
-func (c *chaos) revive(t *testing.T) {
+func (c *campaign) revive(t *testing.T) {
 	t.Helper()
 	for _, p := range append(append([]*fleet.Process{c.Shop}, c.Gateways...), c.Workers...) {
 		select {
@@ -196,7 +197,7 @@ func (c *chaos) revive(t *testing.T) {
 }
 
 // restock adds a unit to the scarce sale now and then.
-func (c *chaos) restock(ctx context.Context) {
+func (c *campaign) restock(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, 2*time.Second)
 		// One that is refused, or unclear, is the books' business.
@@ -205,24 +206,24 @@ func (c *chaos) restock(ctx context.Context) {
 }
 
 // report audits, prints the figures, and fails where the campaign has shown nothing.
-func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
+func (c *campaign) report(t *testing.T, took time.Duration, got sampled) {
 	t.Helper()
 	sales := []flashgate.SaleID{c.scarce, c.plenty}
 	for _, sale := range sales {
 		c.books.unpaid(t, sale)
 		t.Logf("sale %s at rest: %+v", sale, c.books.quiet(t, sale))
 	}
-	v := c.books.judge(t, c.journal.close(t), sales, c.count.losses)
+	v := c.books.judge(t, c.journal.Close(t), sales, c.count.losses)
 	for _, broken := range append(got.broken, v.broken...) {
 		t.Error(broken)
 	}
 	f := c.figures
 	duplicates, settles := f.sum("flashgate_worker_duplicates_total"), f.sum("flashgate_worker_settled_total")
 	takeovers, epochs := f.sum("flashgate_worker_relayed_total"), c.books.epochs(t, sales)
-	t.Logf("campaign: %v, %d faults: %v", took.Round(time.Second), c.count.faults.total(), c.count.faults)
-	t.Logf("kills: %d: %v", c.count.kills.total(), c.count.kills)
-	t.Logf("failpoints hit: %d: %v", c.count.points.total(), c.count.points)
-	t.Logf("link faults: %d: %v", c.count.broken.total(), c.count.broken)
+	t.Logf("campaign: %v, %d faults: %v", took.Round(time.Second), c.count.faults.Total(), c.count.faults)
+	t.Logf("kills: %d: %v", c.count.kills.Total(), c.count.kills)
+	t.Logf("failpoints hit: %d: %v", c.count.points.Total(), c.count.points)
+	t.Logf("link faults: %d: %v", c.count.broken.Total(), c.count.broken)
 	t.Logf("clients: %v", v)
 	t.Logf("promises: oversold %d, lost %d, doubled %d, drift %d; P4 compared %d times in the database and %d times at the gate",
 		v.oversold, v.lost, v.doubled, got.drift(), got.database, got.gate)
@@ -239,7 +240,7 @@ func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
 	}
 	if *chaosFor > 0 { // one round may be too short for what is read every two seconds
 		for what, n := range seen {
-			atLeast(t, 1, "an operator's figure that should have moved: "+what, n)
+			chaos.AtLeast(t, 1, "an operator's figure that should have moved: "+what, n)
 		}
 	}
 	c.enough(t, map[string]int{
@@ -252,21 +253,21 @@ func (c *chaos) report(t *testing.T, took time.Duration, got sampled) {
 // enough fails the campaign where it has not hit what it was to hit: everything once,
 // and in 20 minutes each process ten times, RabbitMQ twenty times, 200 kills and 100
 // link faults in all.
-func (c *chaos) enough(t *testing.T, hits map[string]int) {
+func (c *campaign) enough(t *testing.T, hits map[string]int) {
 	t.Helper()
 	share := func(n int) int { return max(1, int(float64(n)*chaosFor.Minutes()/20)) }
 	for _, name := range failpoint.Names() {
-		atLeast(t, 1, "failpoint "+string(name), c.count.points[string(name)])
+		chaos.AtLeast(t, 1, "failpoint "+string(name), c.count.points[string(name)])
 	}
 	for _, p := range c.processes() {
-		atLeast(t, share(10), "kills of "+p.Name, c.count.kills[p.Name])
+		chaos.AtLeast(t, share(10), "kills of "+p.Name, c.count.kills[p.Name])
 	}
-	atLeast(t, share(10), "kills of Redis", c.count.kills[toRedis])
-	atLeast(t, share(10), "kills of MariaDB", c.count.kills[toMariaDB])
-	atLeast(t, share(20), "kills of RabbitMQ", c.count.kills[toRabbitMQ])
-	atLeast(t, share(200), "kills", c.count.kills.total())
-	atLeast(t, share(100), "link faults", c.count.broken.total())
+	chaos.AtLeast(t, share(10), "kills of Redis", c.count.kills[toRedis])
+	chaos.AtLeast(t, share(10), "kills of MariaDB", c.count.kills[toMariaDB])
+	chaos.AtLeast(t, share(20), "kills of RabbitMQ", c.count.kills[toRabbitMQ])
+	chaos.AtLeast(t, share(200), "kills", c.count.kills.Total())
+	chaos.AtLeast(t, share(100), "link faults", c.count.broken.Total())
 	for what, n := range hits {
-		atLeast(t, 1, what, n)
+		chaos.AtLeast(t, 1, what, n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 	"flashgate/internal/fleet"
 	"flashgate/internal/mysql"
@@ -26,13 +27,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(journalVariable); path != "" {
-		if err := keepJournal(path); err != nil {
-			fmt.Fprintln(os.Stderr, "journal:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	chaos.KeepIfAsked()
 	dir, err := os.MkdirTemp("", "flashgate-real")
 	if err != nil {
 		panic(err)

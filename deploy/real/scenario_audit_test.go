@@ -109,7 +109,7 @@ func (sc *scene) end() {
 	for _, broken := range b.check(sc.limit(sc.t)) {
 		sc.t.Error(broken)
 	}
-	v := sc.books.judge(sc.t, sc.journal.close(sc.t), []flashgate.SaleID{sc.sale}, sc.losses)
+	v := sc.books.judge(sc.t, sc.journal.Close(sc.t), []flashgate.SaleID{sc.sale}, sc.losses)
 	for _, broken := range v.broken {
 		sc.t.Error(broken)
 	}

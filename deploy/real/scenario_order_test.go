@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 )
 
@@ -56,7 +57,7 @@ func (sc *scene) expiryAndPayment() {
 	var expires int64
 	must(sc.t, tx.QueryRow("SELECT expires FROM orders WHERE id = ? FOR UPDATE", late.minted.Order).Scan(&expires))
 	pause(sc.t.Context(), time.Until(time.UnixMilli(expires).Add(-200*time.Millisecond)))
-	answer := make(chan line, 1)
+	answer := make(chan chaos.Line, 1)
 	go func() { answer <- sc.order(late, "pay") }() // it waits for the row
 	pause(sc.t.Context(), time.Until(time.UnixMilli(expires).Add(200*time.Millisecond)))
 	must(sc.t, tx.Commit())

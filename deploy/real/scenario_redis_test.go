@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/servers"
 	"flashgate/internal/servers/serverstest"
@@ -35,7 +36,7 @@ func (sc *scene) redisOlder() {
 	}
 	sc.losses = append(sc.losses, time.Now())
 	putBack(sc.t, sc.redis, older)
-	answers := map[*customer]line{}
+	answers := map[*customer]chaos.Line{}
 	for i, c := range after {
 		answers[c] = sc.insist(c, 500*time.Millisecond<<i)
 	}

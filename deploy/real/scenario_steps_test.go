@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/deploy/contract"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/fleet"
@@ -45,7 +46,7 @@ func (sc *scene) customer() *customer {
 }
 
 // press presses once, at gateway 0 or 1.
-func (sc *scene) press(c *customer, gateway int) line {
+func (sc *scene) press(c *customer, gateway int) chaos.Line {
 	ctx, cancel := context.WithTimeout(sc.t.Context(), soon)
 	defer cancel()
 	c.try = gateway
@@ -53,8 +54,8 @@ func (sc *scene) press(c *customer, gateway int) line {
 }
 
 // pressing is press for a gateway that may not answer for a while.
-func (sc *scene) pressing(c *customer, gateway int) <-chan line {
-	answer := make(chan line, 1)
+func (sc *scene) pressing(c *customer, gateway int) <-chan chaos.Line {
+	answer := make(chan chaos.Line, 1)
 	go func() { answer <- sc.press(c, gateway) }()
 	return answer
 }
@@ -76,12 +77,12 @@ func (sc *scene) soldOut(c *customer, gateway int, why string) {
 }
 
 // clear says whether an answer leaves nothing open.
-func clear(l line) bool {
+func clear(l chaos.Line) bool {
 	return l.Status > 0 && l.Status < 500 && l.Code != flashgate.CodeUnauthenticated
 }
 
 // insist repeats the same path at both gateways until the answer is clear.
-func (sc *scene) insist(c *customer, within time.Duration) (l line) {
+func (sc *scene) insist(c *customer, within time.Duration) (l chaos.Line) {
 	for end := time.Now().Add(within); time.Now().Before(end); c.try++ {
 		if l = sc.press(c, c.try); clear(l) {
 			return l
@@ -95,7 +96,7 @@ func (sc *scene) insist(c *customer, within time.Duration) (l line) {
 }
 
 // inTheEnd is insist with patience: no answer breaks P2.
-func (sc *scene) inTheEnd(c *customer) line {
+func (sc *scene) inTheEnd(c *customer) chaos.Line {
 	sc.t.Helper()
 	l := sc.insist(c, soon)
 	if !clear(l) {
@@ -112,7 +113,7 @@ func (sc *scene) remember(c *customer) error {
 }
 
 // pay and cancel ask once.
-func (sc *scene) order(c *customer, what string) line {
+func (sc *scene) order(c *customer, what string) chaos.Line {
 	return c.ask(what, func(k int) (contract.Answer, error) {
 		return c.clients[k].Do(sc.t.Context(), "POST", "/api/orders/"+string(c.minted.Order)+"/"+what, nil)
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 	"flashgate/internal/fleet"
 )
@@ -67,7 +68,7 @@ func TestScenarios(t *testing.T) {
 	var played []*scene
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
-			sn := &scene{site: s, t: t, books: books, journal: newJournal(t)}
+			sn := &scene{site: s, t: t, books: books, journal: chaos.Start(t)}
 			t.Cleanup(func() { s.mend(t) })
 			sn.sale = s.saleOf(t, sc.name, sc.units, sc.perUser)
 			sc.play(sn)
@@ -92,7 +93,7 @@ type scene struct {
 	*site
 	t       *testing.T
 	books   *audit
-	journal *journal
+	journal *chaos.Journal
 	sale    flashgate.SaleID
 	losses  []time.Time // when Redis lost writes
 	pulse   pulse

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/deploy/chaos"
 	"flashgate/internal/failpoint"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -35,7 +36,7 @@ func (sc *scene) moreThanThereIs() {
 // ordered puts a customer's order into the queue, past the gate, and waits for its row.
 func (sc *scene) ordered(c *customer) {
 	sc.t.Helper()
-	sc.journal.write(line{Asks: true, Do: "buy", Sale: sc.sale, Order: c.minted.Order, User: c.member.User, At: time.Now()})
+	sc.journal.Write(chaos.Line{Asks: true, Do: "buy", Sale: sc.sale, Order: c.minted.Order, User: c.member.User, At: time.Now()})
 	sc.publishOrders(c.reservation())
 	if sc.status(c, soon) == "" {
 		sc.t.Fatal("P2: an order in the queue gets no row")

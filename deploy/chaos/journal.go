@@ -1,4 +1,4 @@
-package main_test
+package chaos
 
 import (
 	"bufio"
@@ -15,18 +15,18 @@ import (
 	"flashgate"
 )
 
-// What a line of the journal is about.
+// What a line may be about.
 const (
-	doBuy     = "buy"
-	doPay     = "pay"
-	doCancel  = "cancel"
-	doSee     = "see"     // a look at the order
-	doRestock = "restock" // of one unit, by the administrator
+	Buy     = "buy"
+	Pay     = "pay"
+	Cancel  = "cancel"
+	See     = "see"     // a look at the order
+	Restock = "restock" // of one unit, by the administrator
 )
 
-// line is a request, written before it is sent, or its answer. Status 0 of an answer
+// Line is a request, written before it is sent, or its answer. Status 0 of an answer
 // means that none came.
-type line struct {
+type Line struct {
 	Asks   bool              `json:"asks,omitempty"`
 	Do     string            `json:"do"`
 	Sale   flashgate.SaleID  `json:"sale"`
@@ -38,35 +38,35 @@ type line struct {
 	State  flashgate.Status  `json:"state,omitempty"` // that a look has shown
 }
 
-// unclear reports whether the answer leaves open what has happened.
-func (l line) unclear() bool { return !l.Asks && (l.Status == 0 || l.Status >= 500) }
+// Unclear reports whether the answer leaves open what has happened.
+func (l Line) Unclear() bool { return !l.Asks && (l.Status == 0 || l.Status >= 500) }
 
-// journalVariable makes the test binary keep a journal: a process of its own, which no
-// fault touches.
-const journalVariable = "FLASHGATE_TEST_JOURNAL"
+// variable makes a test binary the process that keeps a journal.
+const variable = "FLASHGATE_TEST_JOURNAL"
 
-// The journal's process must not do what TestMain does for tests.
-func init() {
-	path := os.Getenv(journalVariable)
+// KeepIfAsked is the first thing of a TestMain. In the process that Start has begun it
+// keeps the journal and never returns; in any other it does nothing.
+func KeepIfAsked() {
+	path := os.Getenv(variable)
 	if path == "" {
 		return
 	}
-	if err := keepJournal(path); err != nil {
+	if err := keep(path, os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "journal:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// keepJournal appends what it is told to a file, and syncs it after each gulp.
-func keepJournal(path string) error {
+// keep appends what it reads to a file, and syncs it after each gulp.
+func keep(path string, in io.Reader) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	buf := make([]byte, 1<<20)
 	for {
-		n, err := os.Stdin.Read(buf)
+		n, err := in.Read(buf)
 		if n > 0 {
 			if _, err := f.Write(buf[:n]); err != nil {
 				return err
@@ -84,24 +84,25 @@ func keepJournal(path string) error {
 	}
 }
 
-// journal is the writing end.
-type journal struct {
+// Journal is the writing end. It is safe for concurrent use.
+type Journal struct {
 	path string
 	cmd  *exec.Cmd
 
 	mu       sync.Mutex
 	in       io.WriteCloser
 	err      error
-	accepted []flashgate.OrderID // since the last call of fresh
+	accepted []flashgate.OrderID // since the last call of Accepted
 }
 
-func newJournal(t *testing.T) *journal {
+// Start begins a journal, whose process ends with the test. The test binary must call
+// KeepIfAsked.
+func Start(t testing.TB) *Journal {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	j := &journal{path: filepath.Join(t.TempDir(), "journal")}
-	j.cmd = exec.Command(self)
-	j.cmd.Env = append(os.Environ(), journalVariable+"="+j.path)
+	j := &Journal{path: filepath.Join(t.TempDir(), "journal"), cmd: exec.Command(self)}
+	j.cmd.Env = append(os.Environ(), variable+"="+j.path)
 	j.cmd.Stderr = os.Stderr
 	j.in, err = j.cmd.StdinPipe()
 	must(t, err)
@@ -114,7 +115,8 @@ func newJournal(t *testing.T) *journal {
 	return j
 }
 
-func (j *journal) write(l line) {
+// Write adds a line. Close returns what went wrong.
+func (j *Journal) Write(l Line) {
 	b, err := json.Marshal(l)
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -124,13 +126,13 @@ func (j *journal) write(l line) {
 	if _, err := j.in.Write(append(b, '\n')); err != nil && j.err == nil {
 		j.err = err
 	}
-	if l.Do == doBuy && l.Status == 202 {
+	if l.Do == Buy && l.Status == 202 {
 		j.accepted = append(j.accepted, l.Order)
 	}
 }
 
-// fresh are the orders that were answered 202 since the last call.
-func (j *journal) fresh() []flashgate.OrderID {
+// Accepted are the orders that were answered 202 since the last call.
+func (j *Journal) Accepted() []flashgate.OrderID {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := j.accepted
@@ -138,8 +140,8 @@ func (j *journal) fresh() []flashgate.OrderID {
 	return out
 }
 
-// close ends the journal and reads it.
-func (j *journal) close(t *testing.T) (lines []line) {
+// Close ends the journal and reads it.
+func (j *Journal) Close(t testing.TB) (lines []Line) {
 	t.Helper()
 	must(t, j.in.Close())
 	must(t, j.cmd.Wait())
@@ -147,13 +149,13 @@ func (j *journal) close(t *testing.T) (lines []line) {
 	f, err := os.Open(j.path)
 	must(t, err)
 	defer f.Close()
-	sc := bufio.NewScanner(f)
-	for sc.Scan() {
-		var l line
-		must(t, json.Unmarshal(sc.Bytes(), &l))
+	in := bufio.NewScanner(f)
+	for in.Scan() {
+		var l Line
+		must(t, json.Unmarshal(in.Bytes(), &l))
 		lines = append(lines, l)
 	}
-	must(t, sc.Err())
+	must(t, in.Err())
 	return lines
 }
 
