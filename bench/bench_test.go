@@ -8,16 +8,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"flashgate/bench/wrk"
 )
 
 func TestParseLoad(t *testing.T) {
 	t.Parallel()
 	out := "Running 2s test @ http://127.0.0.1:1/\n  64 connections\nRESULT {\"requests\":10,\"microseconds\":2000000,\"refused\":3,\"failed\":1,\"p50\":5,\"p99\":9}\n"
-	l, err := parseLoad([]byte(out))
+	l, err := wrk.Parse([]byte(out))
 	if err != nil || l.Requests != 10 || l.Microseconds != 2e6 || l.Refused != 3 || l.Failed != 1 || l.P50 != 5 || l.P99 != 9 {
 		t.Errorf("got %+v, %v", l, err)
 	}
-	if _, err := parseLoad([]byte("Running 2s test\n")); err == nil {
+	if _, err := wrk.Parse([]byte("Running 2s test\n")); err == nil {
 		t.Error("an output without a result must be an error")
 	}
 }
@@ -26,22 +28,22 @@ func TestLoadCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		load    load
+		load    wrk.Load
 		refused bool
 		leaks   int64
 		ok      bool
 	}{
-		{"allowed", load{Requests: 9, Microseconds: 1, Bytes: 900}, false, 0, true},
-		{"refused", load{Requests: 9, Microseconds: 1, Refused: 9, Bytes: 900}, true, 0, true},
-		{"one refused", load{Requests: 9, Microseconds: 1, Refused: 1, Bytes: 900}, false, 0, false},
-		{"one allowed", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 0, false},
-		{"one leaks", load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 1, true},
-		{"one without an answer", load{Requests: 9, Microseconds: 1, Failed: 1}, false, 0, false},
-		{"a short one", load{Requests: 9, Microseconds: 1, Bytes: 17}, false, 0, false},
-		{"a long one", load{Requests: 9, Microseconds: 1, Bytes: 90_000}, false, 0, false},
-		{"nothing", load{}, false, 0, false},
+		{"allowed", wrk.Load{Requests: 9, Microseconds: 1, Bytes: 900}, false, 0, true},
+		{"refused", wrk.Load{Requests: 9, Microseconds: 1, Refused: 9, Bytes: 900}, true, 0, true},
+		{"one refused", wrk.Load{Requests: 9, Microseconds: 1, Refused: 1, Bytes: 900}, false, 0, false},
+		{"one allowed", wrk.Load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 0, false},
+		{"one leaks", wrk.Load{Requests: 9, Microseconds: 1, Refused: 8, Bytes: 900}, true, 1, true},
+		{"one without an answer", wrk.Load{Requests: 9, Microseconds: 1, Failed: 1}, false, 0, false},
+		{"a short one", wrk.Load{Requests: 9, Microseconds: 1, Bytes: 17}, false, 0, false},
+		{"a long one", wrk.Load{Requests: 9, Microseconds: 1, Bytes: 90_000}, false, 0, false},
+		{"nothing", wrk.Load{}, false, 0, false},
 	} {
-		if err := c.load.check(c.refused, c.leaks, 2); (err == nil) != c.ok {
+		if err := check(c.load, c.refused, c.leaks, 2); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

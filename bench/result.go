@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"flashgate/internal/machine"
 )
 
 // result is what -out writes. README.md documents it; a change of what a field means
@@ -155,22 +157,9 @@ func (g *groupResult) sum() {
 func newResult(s settings, b *bench) *result {
 	return &result{
 		Schema: 2, Started: time.Now().UTC().Truncate(time.Second), Settings: s,
-		Machine:  map[string]string{"cores": sharedCores(), "cpu": cpuModel(), "system": runtime.GOOS + "/" + runtime.GOARCH},
+		Machine:  map[string]string{"cores": sharedCores(), "cpu": machine.CPU(), "system": runtime.GOOS + "/" + runtime.GOARCH},
 		Versions: versions(b),
 	}
-}
-
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(b)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // versions are those of the programs, as they say themselves.

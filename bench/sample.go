@@ -60,7 +60,7 @@ func (b *bench) sample(ctx context.Context, s *server, p *samplePlan) (sample, e
 		return sample{}, err
 	}
 	commands := after.commands - before.commands - 1 // INFO itself
-	switch err := errors.Join(l.check(s.refused(), s.row.leaks, s.size()), s.check(ctx), s.checkSold(ctx, l, b.connections(s.group))); {
+	switch err := errors.Join(check(l, s.refused(), s.row.leaks, s.size()), s.check(ctx), s.checkSold(ctx, l, b.connections(s.group))); {
 	case err != nil:
 		return sample{}, err
 	case s.row.redis && !s.row.quiet && commands < 1:
@@ -73,7 +73,7 @@ func (b *bench) sample(ctx context.Context, s *server, p *samplePlan) (sample, e
 	each := func(used, earlier time.Duration) float64 { return (used - earlier).Seconds() * 1e6 / n }
 	m := sample{
 		Requests: l.Requests, Seconds: seconds, PerSecond: n / seconds, P50: l.P50, P99: l.P99, Drain: late.Seconds(),
-		ServerCPU: each(after.server, before.server), LoadCPU: l.cpu.Seconds() * 1e6 / n,
+		ServerCPU: each(after.server, before.server), LoadCPU: l.CPU.Seconds() * 1e6 / n,
 		RedisCPU: each(after.redis, before.redis), QueueCPU: each(after.queue, before.queue),
 		DatabaseCPU: each(after.database, before.database), WorkerCPU: each(after.worker, before.worker),
 	}

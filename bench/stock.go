@@ -10,6 +10,7 @@ import (
 
 	"flashgate"
 	"flashgate/bench/naive"
+	"flashgate/bench/wrk"
 	"flashgate/internal/redis"
 	"flashgate/internal/sqlite"
 
@@ -207,7 +208,7 @@ func (s *server) prepare(ctx context.Context, o *orders) error {
 
 // checkSold compares what was answered with what was taken: each accepted order has
 // taken one unit. Those of the last moment, whose answers wrk did not wait for, may have.
-func (s *server) checkSold(ctx context.Context, l load, connections int) error {
+func (s *server) checkSold(ctx context.Context, l wrk.Load, connections int) error {
 	if s.stock == nil || s.status() != 202 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"flashgate"
+	"flashgate/bench/wrk"
 )
 
 // target is what one row of the curves at the gateways asks.
@@ -60,7 +61,7 @@ func measureConnections(ctx context.Context, s settings, c *curveResult) (err er
 				if err != nil {
 					return fmt.Errorf("%s, %d connections: %w", x.name, n, err)
 				}
-				speed.add(x.name, n, l.perSecond())
+				speed.add(x.name, n, l.PerSecond())
 				median.add(x.name, n, float64(l.P50))
 				tail.add(x.name, n, float64(l.P99))
 			}
@@ -74,7 +75,7 @@ func measureConnections(ctx context.Context, s settings, c *curveResult) (err er
 const tries = 3
 
 // patientSample tries again where answers were wrong, and notes each such try.
-func (t *site) patientSample(ctx context.Context, c *curveResult, x target, connections int, s settings) (l load, err error) {
+func (t *site) patientSample(ctx context.Context, c *curveResult, x target, connections int, s settings) (l wrk.Load, err error) {
 	for range tries {
 		if err := c.calm(ctx); err != nil {
 			return l, err
@@ -88,10 +89,10 @@ func (t *site) patientSample(ctx context.Context, c *curveResult, x target, conn
 }
 
 // sample asks a target for some time; all answers must be its.
-func (t *site) sample(ctx context.Context, x target, threads, connections int, s settings) (load, error) {
+func (t *site) sample(ctx context.Context, x target, threads, connections int, s settings) (wrk.Load, error) {
 	size, err := ask(ctx, x.url, x.sale, x.code)
 	if err != nil {
-		return load{}, err
+		return wrk.Load{}, err
 	}
 	l, err := runWrk(ctx, t.dir, x.url, x.sale, threads, connections, s.slice())
 	if err != nil {
@@ -100,7 +101,7 @@ func (t *site) sample(ctx context.Context, x target, threads, connections int, s
 	if _, err := ask(ctx, x.url, x.sale, x.code); err != nil {
 		return l, err
 	}
-	return l, l.check(size)
+	return l, check(l, size)
 }
 
 // lookUpWrk fails early, before anything was started.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"flashgate"
+	"flashgate/bench/wrk"
 )
 
 // crowdConnections are spread over the gateways.
@@ -56,7 +57,7 @@ func measureGateways(ctx context.Context, s settings, c *curveResult) (err error
 
 // spread asks n gateways at the same time.
 func (t *site) spread(ctx context.Context, n int, s settings) (rate float64, requests int, err error) {
-	loads, errs := make([]load, n), make([]error, n)
+	loads, errs := make([]wrk.Load, n), make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -66,7 +67,7 @@ func (t *site) spread(ctx context.Context, n int, s settings) (rate float64, req
 	}
 	wg.Wait()
 	for _, l := range loads {
-		rate += l.perSecond()
+		rate += l.PerSecond()
 		requests += int(l.Requests)
 	}
 	return rate, requests, errors.Join(errs...)

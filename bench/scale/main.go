@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"flashgate/internal/machine"
 )
 
 // settings of a run.
@@ -97,7 +99,7 @@ func run(ctx context.Context, args []string) error {
 	if len(chosen) == 0 {
 		return fmt.Errorf("-only %s: there is no such curve; there are %s", s.Only, strings.Join(curveNames(), ", "))
 	}
-	if err := raiseFileLimit(); err != nil {
+	if err := machine.RaiseFileLimit(); err != nil {
 		return err
 	}
 	if err := lookUpWrk(); err != nil {
@@ -150,19 +152,4 @@ func curveNames() (names []string) {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// raiseFileLimit lets this process, and by inheritance wrk and Redis, open as many files
-// as the machine allows. Go raises its own limit by itself, and gives its children the
-// old one unless the limit was set by a call.
-func raiseFileLimit() error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("the limit of open files cannot be read: %w", err)
-	}
-	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("the limit of open files cannot be raised: %w", err)
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"flashgate/bench/chart"
+	"flashgate/internal/machine"
 )
 
 // result is what -out writes. Schema changes when a field changes its meaning.
@@ -79,7 +80,7 @@ func newResult(s settings) (*result, error) {
 	if load > quiet {
 		fmt.Fprintf(os.Stderr, "the machine's load is %.1f: somebody else is at work, and the figures will show it\n", load)
 	}
-	return &result{Schema: 1, Started: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), CPU: cpuName(),
+	return &result{Schema: 1, Started: time.Now().UTC().Truncate(time.Second), Cores: runtime.NumCPU(), CPU: machine.CPU(),
 		Go: runtime.Version(), Load: load, Settings: s}, nil
 }
 
@@ -90,19 +91,6 @@ func loadAverage() (float64, error) {
 	}
 	first, _, _ := strings.Cut(string(b), " ")
 	return strconv.ParseFloat(first, 64)
-}
-
-func cpuName() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(b)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 func (c *curveResult) figure(name, title, x, y string) *figure {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"flashgate"
+	"flashgate/bench/wrk"
 )
 
 func points(f func(x float64) float64, xs ...float64) (ps []point) {
@@ -73,16 +74,16 @@ func TestLoadCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		load load
+		load wrk.Load
 		ok   bool
 	}{
-		{"refused", load{Requests: 10, Microseconds: 1, Refused: 10, Bytes: 3001}, true},
-		{"nothing", load{}, false},
-		{"one without an answer", load{Requests: 10, Microseconds: 1, Refused: 10, Failed: 1, Bytes: 3000}, false},
-		{"one sold", load{Requests: 10, Microseconds: 1, Refused: 9, Bytes: 3000}, false},
-		{"another refusal", load{Requests: 10, Microseconds: 1, Refused: 10, Bytes: 3500}, false},
+		{"refused", wrk.Load{Requests: 10, Microseconds: 1, Refused: 10, Bytes: 3001}, true},
+		{"nothing", wrk.Load{}, false},
+		{"one without an answer", wrk.Load{Requests: 10, Microseconds: 1, Refused: 10, Failed: 1, Bytes: 3000}, false},
+		{"one sold", wrk.Load{Requests: 10, Microseconds: 1, Refused: 9, Bytes: 3000}, false},
+		{"another refusal", wrk.Load{Requests: 10, Microseconds: 1, Refused: 10, Bytes: 3500}, false},
 	} {
-		if err := c.load.check(300); (err == nil) != c.ok {
+		if err := check(c.load, 300); (err == nil) != c.ok {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

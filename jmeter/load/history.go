@@ -14,7 +14,7 @@ import (
 type entry struct {
 	Time       time.Time           `json:"time"`
 	Commit     string              `json:"commit"` // with a + when files were changed since
-	Machine    machine             `json:"machine"`
+	Machine    place               `json:"machine"`
 	Plan       string              `json:"plan"`
 	Target     string              `json:"target"` // demo, demo:<Caddyfile> or site
 	Engines    int                 `json:"engines,omitempty"`
@@ -28,7 +28,7 @@ type entry struct {
 
 // remember appends a line to the history.
 func (r *runner) remember(ctx context.Context, g *game, o outcome) error {
-	m, err := r.machine(ctx)
+	m, err := r.place(ctx)
 	if err != nil {
 		return err
 	}

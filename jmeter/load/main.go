@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"flashgate/internal/machine"
 )
 
 // Exit statuses, those of the verdict.
@@ -53,7 +55,7 @@ func command(ctx context.Context, args []string) (exit int, err error) {
 	if err != nil {
 		return exitUnable, err
 	}
-	if err := raiseFileLimit(); err != nil {
+	if err := machine.RaiseFileLimit(); err != nil {
 		return exitUnable, err
 	}
 	return do(ctx, s, rest)
@@ -91,19 +93,4 @@ func (s *settings) parse(command string, args []string) ([]string, error) {
 		s.engines = strings.Split(*engines, ",")
 	}
 	return f.Args(), nil
-}
-
-// raiseFileLimit lets JMeter, which has a connection for each of thousands of threads,
-// open as many files as the machine allows. Go gives its children the old limit unless
-// it was set by a call.
-func raiseFileLimit() error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("the limit of open files cannot be read: %w", err)
-	}
-	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("the limit of open files cannot be raised: %w", err)
-	}
-	return nil
 }
