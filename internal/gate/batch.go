@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"flashgate"
@@ -15,7 +16,7 @@ import (
 func (g *Gate) lead(l *lane, c *call, calls []*call, published []flashgate.OrderID) {
 	sale := c.reservation.Order.Sale()
 	b := g.reserve(sale, l, calls, published)
-	if calls, published = g.reserved(sale, l, len(calls), b); len(calls) > 0 {
+	if calls, published = g.reserved(sale, l, len(calls)); len(calls) > 0 {
 		go g.work(sale, l, calls, published)
 	}
 	if b != nil {
@@ -28,23 +29,21 @@ func (g *Gate) lead(l *lane, c *call, calls []*call, published []flashgate.Order
 // are awaited beside it.
 func (g *Gate) work(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) {
 	for len(calls) > 0 {
-		b := g.reserve(sale, l, calls, published)
-		calls, published = g.reserved(sale, l, len(calls), b)
-		if b != nil {
+		if b := g.reserve(sale, l, calls, published); b != nil {
 			go g.publish(sale, l, b)
 		}
+		// Who is about to ask goes first: the next batch is the larger for it.
+		runtime.Gosched()
+		calls, published = g.reserved(sale, l, len(calls))
 	}
 }
 
 // reserved ends one batch's work for a lane and takes the next one.
-func (g *Gate) reserved(sale flashgate.SaleID, l *lane, n int, b *batch) (calls []*call, published []flashgate.OrderID) {
+func (g *Gate) reserved(sale flashgate.SaleID, l *lane, n int) (calls []*call, published []flashgate.OrderID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l.workers--
 	l.underway -= n
-	if b != nil {
-		l.publishing++
-	}
 	if calls, published = g.next(l); len(calls) == 0 {
 		g.leave(sale, l)
 	}
@@ -58,8 +57,8 @@ type batch struct {
 	calls  []*call
 }
 
-// reserve answers every call but those that have to be published. Its context is
-// nobody's request: a client that leaves must not end the call of its neighbours.
+// reserve answers every call but those that have to be published, whose batch counts as
+// one that waits for its confirm from here on. Its context is nobody's request: a client that leaves must not end the call of its neighbours.
 func (g *Gate) reserve(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) *batch {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
 	out, err := g.decide(ctx, sale, calls, published)
@@ -88,6 +87,9 @@ func (g *Gate) reserve(sale flashgate.SaleID, l *lane, calls []*call, published 
 		cancel()
 		return nil
 	}
+	g.mu.Lock()
+	l.publishing++
+	g.mu.Unlock()
 	return b
 }
 

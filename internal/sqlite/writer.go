@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -147,6 +148,7 @@ func (w *writer) loop() {
 	group := make([]*job, 0, maxGroup)
 	for first := range w.jobs {
 		group = append(group[:0], first)
+		runtime.Gosched() // who is ready to write joins the group: a commit costs more than a moment
 	gather:
 		for len(group) < maxGroup {
 			select {
