@@ -121,6 +121,28 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
+// The key is for captchas: where a plan is told to leave them out, none is asked for.
+func TestNoCaptchasNoKey(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		captcha string
+		exit    int
+		says    string
+	}{
+		{"true", 2, "set FLASHGATE_LOADTEST_KEY"},
+		{"false", 1, "verdict: RED"}, // the fake's run: nobody came
+	} {
+		t.Run(c.captcha, func(t *testing.T) {
+			t.Parallel()
+			r := load(t, []string{"run", "-wait", "0s", "-Jcaptcha=" + c.captcha, "seckill-classic"}, "USERS=5",
+				"JMETER="+fake(t, nobodyCame), "TARGET="+newShop(t, shop{noKey: true}), "FLASHGATE_DATA="+shopFolder(t))
+			if r.exit != c.exit || !strings.Contains(r.out+r.says(), c.says) {
+				t.Errorf("exit %d, want %d and %q in\n%s%s", r.exit, c.exit, c.says, r.log, r.out)
+			}
+		})
+	}
+}
+
 // Who runs a plan by hand has no preflight: the plan looks at its settings itself.
 // What is given by -J reaches the plan alone.
 func testThePlanLooksAtItsSettings(t *testing.T) {
@@ -135,6 +157,8 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		{name: "a wrong key", set: "-Jkey=wrong", says: "for this load-test key"},
 		{name: "an unknown sale", shop: shop{sale: "one"}, set: "-Jsale=two", says: "there is no sale two"},
 		{name: "no file of users", set: "-Jdata=/none.csv", says: "there is no file of users /none.csv"},
+		{name: "a word that is none", set: "-Jwatch=event", says: `-Jwatch is "event": it must be poll or events`},
+		{name: "a number that is none", set: "-Jramp_up=5s", says: `-Jramp_up is "5s": it must be a whole number`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -149,6 +150,25 @@ func TestEveryPlanChecksItsSettings(t *testing.T) {
 		for _, name := range []string{"scheme", "host", "port", "sale", "cookie", "needs"} {
 			if !strings.Contains(text, `<stringProp name="Argument.name">`+name+`</stringProp>`) {
 				t.Errorf("%s has no variable %s, which setup.xml reads", plan, name)
+			}
+		}
+	}
+}
+
+// A property that setup.xml does not look at may have any text.
+func TestEveryPropertyIsLookedAt(t *testing.T) {
+	t.Parallel()
+	texts := []string{"host", "sale", "key", "data", "cookie", "goods", "table", "reload", "restart"}
+	check := read(t, "setup.xml")
+	for plan, text := range plans(t) {
+		found := regexp.MustCompile(`__P\((\w+)`).FindAllStringSubmatch(text, -1)
+		if len(found) == 0 {
+			t.Errorf("%s has no properties", plan)
+		}
+		for _, m := range found {
+			looked := regexp.MustCompile(`(?m)^def (numbers|rates|words) = [^\n]*(\n {8}[^\n]*)*\b` + m[1] + `\b`).MatchString(check)
+			if !looked && !slices.Contains(texts, m[1]) {
+				t.Errorf("%s has the property %s: say in setup.xml what it may be", plan, m[1])
 			}
 		}
 	}
