@@ -135,7 +135,15 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	if o.sale.ID != "" {
-		if err := openSale(ctx, service, b.Config.Stock, o); err != nil {
+		if err := createSale(ctx, service, &o); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				err = withoutSale(ctx, b, service, o, err)
+			}
+		}()
+		if err := untilOpen(ctx, b.Config.Stock, o); err != nil {
 			return err
 		}
 	}
@@ -143,18 +151,35 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	return write(o.csv, crowd)
+	if err := write(o.csv, crowd); err != nil {
+		return errors.Join(err, service.RemoveCrowd(context.WithoutCancel(ctx), crowd))
+	}
+	return nil
 }
 
-// openSale makes the sale and waits until its gate is open: on the real backends a
-// worker opens it a moment later.
-func openSale(ctx context.Context, service *shop.Service, stock flashgate.Stock, o options) error {
+// undoing bounds how long a sale is taken away again of which nobody will hear.
+const undoing = 15 * time.Second
+
+// withoutSale takes the new sale away, and returns why.
+func withoutSale(ctx context.Context, b *backend.Backend, service *shop.Service, o options, why error) error {
+	o.close, o.patient = true, undoing
+	if err := removeSale(context.WithoutCancel(ctx), b, service, o, nil); err != nil {
+		return fmt.Errorf("%w; sale %s was left behind: %w", why, o.sale.ID, err)
+	}
+	return why
+}
+
+func createSale(ctx context.Context, service *shop.Service, o *options) error {
 	// A little back, so that no gateway's clock is before it.
 	o.sale.Starts = time.Now().Add(-time.Minute)
 	o.sale.Ends = time.Now().Add(o.open)
-	if _, err := service.CreateSale(ctx, administrator, o.sale); err != nil {
-		return err
-	}
+	_, err := service.CreateSale(ctx, administrator, o.sale)
+	return err
+}
+
+// untilOpen waits until the gate sells: on the real backends a worker opens it a moment
+// later.
+func untilOpen(ctx context.Context, stock flashgate.Stock, o options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.patient)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
