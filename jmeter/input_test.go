@@ -89,6 +89,7 @@ func TestBadInputs(t *testing.T) {
 		{name: "no users", other: map[string]string{"USERS_CSV": usersFile(t, fiveUsers[:18])}, says: "has no users"},
 		{name: "too few users", other: map[string]string{"USERS": "6"}, says: "has 5 users, and 6 are to come"},
 		{name: "users of another site", shop: shop{out: true}, says: "does not know the first session"},
+		{name: "a sale whose gate is closed", says: "sale one is not sold: users: the gate of sale one is closed"},
 		{name: "users without a sale", other: map[string]string{"SALE": ""}, says: "say in which sale they buy, with SALE"},
 		{name: "users of nowhere", other: map[string]string{"TARGET": ""}, says: "say which, with TARGET"},
 		{name: "no database", other: map[string]string{"FLASHGATE_DATA": ""}, says: "set FLASHGATE_DATA, or MYSQL_DSN"},
@@ -163,7 +164,7 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := load(t, []string{"run", c.set, "flash-sale"}, quick, "TARGET="+newShop(t, c.shop), "USERS=5", "SALE=one", "REPORT=no",
-				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+t.TempDir())
+				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t, "one"))
 			if r.exit != 2 || !strings.Contains(r.says(), c.says) {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}

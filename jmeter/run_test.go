@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"flashgate"
 	"flashgate/internal/sqlite"
@@ -168,15 +169,21 @@ func fake(t *testing.T, script string) string {
 	return name
 }
 
-// shopFolder is a data folder with the product that the run's sale is of.
-func shopFolder(t *testing.T) string {
+// shopFolder is a data folder with the product that the run's sale is of, and with sales
+// that are open.
+func shopFolder(t *testing.T, sales ...flashgate.SaleID) string {
 	t.Helper()
 	dir := t.TempDir()
 	store, err := sqlite.Open(filepath.Join(dir, "flashgate.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(store.PutGoods(t.Context(), flashgate.Goods{ID: "1", Title: "Kettle", Price: 1000}), store.Close()); err != nil {
+	errs := store.PutGoods(t.Context(), flashgate.Goods{ID: "1", Title: "Kettle", Price: 1000})
+	for _, id := range sales {
+		errs = errors.Join(errs, store.CreateSale(t.Context(), flashgate.Sale{ID: id, Goods: "1", FlashPrice: 990, PerUser: 1, Seeded: 10,
+			Starts: time.Now().Add(-time.Hour), Ends: time.Now().Add(time.Hour)}))
+	}
+	if err := errors.Join(errs, store.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return dir

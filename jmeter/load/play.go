@@ -99,6 +99,11 @@ func (g *game) prepare(ctx context.Context) error {
 	if err := g.r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict"); err != nil {
 		return err
 	}
+	if g.users != "" && g.sale != "" && p.wants("sale") {
+		if err := g.usersCommand(ctx, "--check", "--sale", g.sale); err != nil {
+			return fmt.Errorf("sale %s is not sold: %w", g.sale, err)
+		}
+	}
 	if g.users != "" || p.Users+p.Units == 0 {
 		return nil
 	}

@@ -46,8 +46,11 @@ func main() {
 		os.Exit(2)
 	}
 	work := run
-	if o.clean {
+	switch {
+	case o.clean:
 		work = clean
+	case o.check:
+		work = check
 	}
 	if err := work(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "users:", err)
@@ -60,6 +63,7 @@ type options struct {
 	n       int
 	csv     string
 	clean   bool
+	check   bool           // only whether the gate sells the sale
 	close   bool           // end the sale before it is taken away
 	sale    flashgate.Sale // ID is empty: none
 	open    time.Duration  // how long the sale is open
@@ -81,6 +85,7 @@ func parse(args []string) (o options, err error) {
 	f.DurationVar(&o.open, "for", time.Hour, "how long the sale is open from now on")
 	f.DurationVar(&o.patient, "wait", 30*time.Second, "how long to wait until the gate sells it, or until it is at rest")
 	f.BoolVar(&o.clean, "clean", false, "take the users of --csv away, and the sale")
+	f.BoolVar(&o.check, "check", false, "make nothing: say whether the gate sells --sale, which exists")
 	f.BoolVar(&o.close, "close", false, "with --clean: end the sale first")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -92,9 +97,11 @@ func parse(args []string) (o options, err error) {
 		return o, errors.New("--clean needs --csv: the file of the users who are to go")
 	case o.close && (!o.clean || *sale == ""):
 		return o, errors.New("--close is for --clean with --sale")
-	case !o.clean && f.NArg() != 1:
+	case o.check && (o.clean || *sale == "" || f.NArg() > 0):
+		return o, errors.New("--check is for --sale alone")
+	case !o.clean && !o.check && f.NArg() != 1:
 		return o, errors.New("say how many customers: users [flags] N")
-	case !o.clean:
+	case !o.clean && !o.check:
 		if o.n, err = strconv.Atoi(f.Arg(0)); err != nil || o.n < 1 {
 			return o, fmt.Errorf("%q is not a number of customers: it must be at least 1", f.Arg(0))
 		}
@@ -174,6 +181,21 @@ func createSale(ctx context.Context, service *shop.Service, o *options) error {
 	o.sale.Starts = time.Now().Add(-time.Minute)
 	o.sale.Ends = time.Now().Add(o.open)
 	_, err := service.CreateSale(ctx, administrator, o.sale)
+	return err
+}
+
+// check reports whether the gate sells a sale: one that it has lost or was told to close
+// looks open on the shop's pages all the same.
+func check(ctx context.Context, o options) (err error) {
+	b, _, err := open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	v, err := b.Config.Stock.View(ctx, o.sale.ID)
+	if flashgate.ErrorCode(err) == flashgate.CodeNotFound || err == nil && !v.Open {
+		return fmt.Errorf("the gate of sale %s is closed: does an order worker run?", o.sale.ID)
+	}
 	return err
 }
 
