@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"os"
@@ -72,7 +73,13 @@ type realSite struct {
 
 func runReal(t *testing.T, r *servers.Redis, q *servers.RabbitMQ) *realSite {
 	t.Helper()
-	t.Setenv("FLASHGATE_TEST_REDIS", r.URL())
+	return runRealThrough(t, r.URL(), r, q)
+}
+
+// runRealThrough is runReal with a gateway that reaches Redis at a URL of its own.
+func runRealThrough(t *testing.T, url string, r *servers.Redis, q *servers.RabbitMQ) *realSite {
+	t.Helper()
+	t.Setenv("FLASHGATE_TEST_REDIS", url)
 	t.Setenv("FLASHGATE_TEST_AMQP", q.URL())
 	t.Setenv("FLASHGATE_TEST_KEYS", flashgate.NewKey())
 	store, err := redis.Open(redis.Config{URL: r.URL(), SessionCache: -1})
@@ -85,6 +92,12 @@ func runReal(t *testing.T, r *servers.Redis, q *servers.RabbitMQ) *realSite {
 		}
 	})
 	return &realSite{Gateway: gatewaytest.Run(t, realShop), store: store}
+}
+
+// anySale is a sale that a shared Redis has not seen, of this run or an earlier one in the
+// same process.
+func anySale(name string) flashgate.SaleID {
+	return flashgate.SaleID(name + "-" + rand.Text()[:10])
 }
 
 // open opens a sale's gate from a snapshot, as a reconciliation does.

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,21 +20,22 @@ const slack = 2 * time.Second
 
 func TestPurchaseOnServers(t *testing.T) {
 	s := runReal(t, serverstest.Redis(t), serverstest.RabbitMQ(t))
-	s.open(t, "purchase", 2, 2)
-	b := s.buyer(t, "purchase", "u1")
+	sale := anySale("purchase")
+	s.open(t, sale, 2, 2)
+	b := s.buyer(t, sale, "u1")
 	for range 2 { // the second is a repeat and takes nothing
 		a := b.Do("POST", b.path)
 		if a.Status != http.StatusAccepted || a.Member("order") != b.order || a.Header.Get("Location") != "/api/orders/"+b.order {
 			t.Errorf("buy: %+v", a)
 		}
 	}
-	view, err := s.store.View(t.Context(), "purchase")
+	view, err := s.store.View(t.Context(), sale)
 	if err != nil || view.Free != 1 || view.Held != 1 {
 		t.Errorf("the gate: %+v, %v; want one unit held and one free", view, err)
 	}
 	// It leaves the outbox after the answer: nothing is left for the relay.
 	eventually(t, "the order is out of the outbox", func() bool {
-		waiting, err := s.store.Waiting(t.Context(), "purchase", 0, 10)
+		waiting, err := s.store.Waiting(t.Context(), sale, 0, 10)
 		return err == nil && len(waiting) == 1 && string(waiting[0].Order) == b.order
 	})
 	if a := s.Client(t).Do("GET", "/metrics"); !strings.Contains(a.Body, `flashgate_reserve_batch_reservations_bucket{le="1"}`) {
@@ -103,7 +105,7 @@ func TestRabbitMQIsAway(t *testing.T) {
 		"paused":  {(*servers.RabbitMQ).Pause, (*servers.RabbitMQ).Resume},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sale := flashgate.SaleID("rabbit-" + name)
+			sale := anySale("rabbit-" + name)
 			s.open(t, sale, 2, 10)
 			var buyers []*buyer
 			for i := range 3 {
@@ -237,7 +239,7 @@ func TestReloadKeepsConnections(t *testing.T) {
 func TestTwoGateways(t *testing.T) {
 	s := runReal(t, serverstest.Redis(t), serverstest.RabbitMQ(t))
 	other := second(t)
-	one := s.login(t, "shared")
+	one := s.login(t, flashgate.UserID("shared-"+rand.Text()))
 	two := other.Client(t)
 	two.Header = one.Header.Clone()
 
@@ -251,8 +253,9 @@ func TestTwoGateways(t *testing.T) {
 		}
 	}
 
-	s.open(t, "two", 2, 10)
-	b := s.buyer(t, "two", "buys")
+	sale := anySale("two")
+	s.open(t, sale, 2, 10)
+	b := s.buyer(t, sale, "buys")
 	elsewhere := other.Client(t)
 	elsewhere.Header = b.Header.Clone()
 	for _, c := range []*gatewaytest.Client{b.Client, elsewhere} {
@@ -260,7 +263,7 @@ func TestTwoGateways(t *testing.T) {
 			t.Errorf("buy: %+v", a)
 		}
 	}
-	if held := s.held(t, "two"); held != 1 {
+	if held := s.held(t, sale); held != 1 {
 		t.Errorf("%d units held after the same order at both gateways", held)
 	}
 

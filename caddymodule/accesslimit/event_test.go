@@ -38,6 +38,9 @@ func (listener) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
 // Whoever subscribes hears of each request past a limit, and of no other.
 func TestEvent(t *testing.T) {
+	heard.Lock()
+	heard.events = nil
+	heard.Unlock()
 	g := gatewaytest.Run(t, `{
 	admin ADMIN
 	persist_config off

@@ -92,6 +92,7 @@ func loadRemote(t *testing.T) *gatewaytest.Gateway {
 func TestTheQueueIsAway(t *testing.T) {
 	broker.connected.Store(false)
 	broker.answers.Store(false)
+	broker.published.Store(0)
 	g := loadRemote(t)
 	g.Sale(t, "1", 5, 0)
 	held := func() int64 {

@@ -181,7 +181,8 @@ func (s *server) end(how func(*process) error) error {
 	return nil
 }
 
-// Pause holds the server (SIGSTOP): connections stay open, nothing is answered.
+// Pause holds the server (SIGSTOP): connections stay open, and nothing is answered from the
+// moment that it returns.
 func (s *server) Pause() error { return s.signal(pause) }
 
 // Resume lets a paused server go on (SIGCONT).

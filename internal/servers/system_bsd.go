@@ -4,6 +4,7 @@ package servers
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -22,4 +23,17 @@ func startTime(pid int) (string, error) {
 		return "", errNoProcess
 	}
 	return string(bytes.TrimSpace(start)), nil
+}
+
+// stopped is nil when the process stands still.
+func stopped(pid int) error {
+	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	state := bytes.TrimSpace(out)
+	switch {
+	case err != nil:
+		return errNoProcess
+	case !bytes.HasPrefix(state, []byte("T")):
+		return fmt.Errorf("it is in state %s", state)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -22,10 +23,34 @@ func startTime(pid int) (string, error) {
 	if err != nil {
 		return "", errNoProcess
 	}
-	// The name, field 2, is in brackets and may hold anything.
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	fields := statFields(b)
 	if len(fields) < 20 || string(fields[0]) == "Z" || string(fields[0]) == "X" {
 		return "", errNoProcess
 	}
 	return string(fields[19]), nil
+}
+
+// statFields are those of a stat file from field 3 on. The name, field 2, is in brackets
+// and may hold anything.
+func statFields(b []byte) [][]byte {
+	return bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+}
+
+// stopped is nil when every thread of the process stands still.
+func stopped(pid int) error {
+	folder := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, err := os.ReadDir(folder)
+	if err != nil {
+		return errNoProcess
+	}
+	for _, thread := range threads {
+		b, err := os.ReadFile(folder + "/" + thread.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		if fields := statFields(b); len(fields) > 0 && !bytes.ContainsAny(fields[0], "TtXZ") {
+			return fmt.Errorf("thread %s is in state %s", thread.Name(), fields[0])
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@
 package servers
 
 import (
+	"context"
 	"errors"
 	"syscall"
 )
@@ -20,5 +21,15 @@ func interrupt(pid int) error {
 	return nil // it has ended already
 }
 
-func pause(pid int) error  { return syscall.Kill(pid, syscall.SIGSTOP) }
+// pause returns when the whole process stands still. The signal meets one of its threads, and
+// until that one has run, the others go on.
+func pause(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	return poll(ctx, "pause", func(context.Context) error { return stopped(pid) })
+}
+
 func resume(pid int) error { return syscall.Kill(pid, syscall.SIGCONT) }

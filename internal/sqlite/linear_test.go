@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,10 +49,41 @@ func newLinearSale(t testing.TB, s opened, i int) *linearSale {
 
 // impatient is a context that may end before the call.
 func impatient(ctx context.Context, r *rand.Rand) (context.Context, context.CancelFunc) {
-	if r.IntN(3) > 0 {
+	switch r.IntN(6) {
+	case 0:
+		return context.WithTimeout(ctx, 5*time.Microsecond<<r.IntN(8))
+	case 1:
+		ctx, cancel := context.WithCancel(ctx)
+		return &leaver{Context: ctx, cancel: cancel, late: r.IntN(2) == 0}, cancel
+	default:
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, 5*time.Microsecond<<r.IntN(8))
+}
+
+// leaver is the context of a caller who leaves in the middle of a write, however fast that
+// is: when the write is in the queue, or, late, when it begins.
+type leaver struct {
+	context.Context
+	cancel context.CancelFunc
+	late   bool
+	asked  atomic.Int32
+}
+
+// Done is asked for twice: to wait for a place in the queue, and for the answer.
+func (l *leaver) Done() <-chan struct{} {
+	if l.asked.Add(1) == 2 && !l.late {
+		l.cancel()
+	}
+	return l.Context.Done()
+}
+
+// Err is what the writer asks before it begins.
+func (l *leaver) Err() error {
+	err := l.Context.Err()
+	if l.late {
+		l.cancel()
+	}
+	return err
 }
 
 func linearPause(ctx context.Context, d time.Duration) {

@@ -96,7 +96,7 @@ func TestStoppedBeforeAck(t *testing.T) {
 	}
 	f := &failing{Store: r.store, ack: away}
 	w := r.start(func(c *worker.Config) { f.use(c); c.MaxBatch = 7; c.DrainTimeout = 20 * time.Millisecond })
-	r.becomes(ids[0], "pending")
+	r.eventually("some are decided, and that is counted", func() bool { return w.metric("flashgate_worker_decided_total") > 0 })
 	w.stop()
 	if n := w.metric("flashgate_worker_duplicates_total"); n != 0 {
 		t.Errorf("%v duplicates before the restart", n)
