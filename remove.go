@@ -15,8 +15,14 @@ type SaleRemoval struct {
 	Buyers []UserID
 }
 
-// Stranger finds a buyer who is not among Buyers.
-func (r SaleRemoval) Stranger(buyers []UserID) (stranger UserID, found bool) {
+// Stranger finds somebody who is not among Buyers: a buyer, or whose order is a dead
+// letter that an operator can still replay.
+func (r SaleRemoval) Stranger(buyers []UserID, letters []DeadLetter) (stranger UserID, found bool) {
+	for _, d := range letters {
+		if order, ok := d.Reservation(); ok {
+			buyers = append(buyers, order.User)
+		}
+	}
 	mine := make(map[UserID]struct{}, len(r.Buyers))
 	for _, user := range r.Buyers {
 		mine[user] = struct{}{}
@@ -36,7 +42,9 @@ type SaleRemover interface {
 	// that wait are still delivered, and audits stay. A sale that is not there is no
 	// error, and what late messages have left of it goes.
 	//
-	// CodeForbidden, and nothing is deleted: it has an order of somebody else.
+	// CodeForbidden, and nothing is deleted: it has an order of somebody else, or a dead
+	// letter that can be replayed. That is found first, so whoever wants to know it before
+	// a sale is closed asks with the zero At, at which no sale is.
 	// CodeWrongState likewise: it has not ended by the database's clock, or is not at At.
 	// Where gate and database share transactions, also while something is held that has no
 	// dead letter, or a message of the sale is in the queue. Where they do not, only the

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -156,11 +157,23 @@ func removalMoved(t *testing.T, f RemovalFixture) {
 	remove(t, f, r)
 }
 
+// removalStranger: a real customer's order stays, whatever has become of it, and before
+// the sale is closed the caller can hear that there is one.
 func removalStranger(t *testing.T, f RemovalFixture) {
 	sale, rs := bought(t, f, "")
-	r := closed(t, f, sale.ID, rs[1:])
-	wantCode(t, f.Remover.RemoveSale(t.Context(), r), flashgate.CodeForbidden, "an order of somebody else")
-	wantKept(t, f, sale.ID, rs, "with an order of somebody else")
+	refused := func(r flashgate.SaleRemoval, when string) {
+		t.Helper()
+		for i, what := range []string{"an order", "another order", "a cancelled order", "a dead letter"} {
+			r.Buyers = nil
+			for _, one := range slices.Delete(slices.Clone(rs), i, i+1) {
+				r.Buyers = append(r.Buyers, one.User)
+			}
+			wantCode(t, f.Remover.RemoveSale(t.Context(), r), flashgate.CodeForbidden, when+": "+what+" of somebody else")
+			wantKept(t, f, sale.ID, rs, when+": "+what+" of somebody else")
+		}
+	}
+	refused(flashgate.SaleRemoval{Sale: sale.ID}, "open")
+	refused(closed(t, f, sale.ID, nil), "closed")
 }
 
 func removalUnknown(t *testing.T, f RemovalFixture) {
@@ -177,6 +190,12 @@ func removalLateMessage(t *testing.T, f RemovalFixture) {
 		if !d.DeadLettered || d.Reason != flashgate.ReasonNoSale {
 			t.Errorf("decision %d is %+v, want a dead letter of an unknown sale", i, d)
 		}
+	}
+	other := r
+	other.Buyers = r.Buyers[1:]
+	wantCode(t, f.Remover.RemoveSale(t.Context(), other), flashgate.CodeForbidden, "a late message of somebody else")
+	if o := readOrder(t, f.Database, rs[0].Order); o.Status != flashgate.StatusDeadLettered {
+		t.Errorf("somebody else's late message is %s", o.Status)
 	}
 	remove(t, f, r)
 	wantRemoved(t, f, sale.ID, rs, "removed again")

@@ -33,16 +33,9 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 	refuse := func(format string, args ...any) error {
 		return flashgate.Errorf(flashgate.CodeWrongState, op, format, args...)
 	}
-	l, err := t.lock(r.Sale)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil // what late messages have left is a dead letter at most
-	case err != nil:
-		return err
-	case l.at < l.Ends.UnixMilli():
-		return refuse("Sale %s has not ended: close it first.", r.Sale)
-	case r.At != flashgate.Position{Epoch: l.Epoch, Applied: l.Seq}:
-		return refuse("Sale %s has changed meanwhile: look again.", r.Sale)
+	l, locked := t.lock(r.Sale)
+	if locked != nil && !errors.Is(locked, sql.ErrNoRows) {
+		return locked
 	}
 	buyers, err := collect(t.ctx, t, func(r scanner) (user flashgate.UserID, err error) {
 		err = r.Scan(&user)
@@ -51,8 +44,19 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 	if err != nil {
 		return err
 	}
-	if user, ok := r.Stranger(buyers); ok {
+	letters, err := collect(t.ctx, t, scanDeadLetter, query("snapshot_dead"), r.Sale)
+	if err != nil {
+		return err
+	}
+	if user, ok := r.Stranger(buyers, letters); ok {
 		return flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
+	}
+	switch {
+	case locked != nil: // what late messages have left is a dead letter at most
+	case l.at < l.Ends.UnixMilli():
+		return refuse("Sale %s has not ended: close it first.", r.Sale)
+	case r.At != flashgate.Position{Epoch: l.Epoch, Applied: l.Seq}:
+		return refuse("Sale %s has changed meanwhile: look again.", r.Sale)
 	}
 	return nil
 }

@@ -29,6 +29,17 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 	refuse := func(format string, args ...any) error {
 		return flashgate.Errorf(flashgate.CodeWrongState, op, format, args...)
 	}
+	buyers, err := rows(t, scanUser, "removal_buyers", r.Sale)
+	if err != nil {
+		return err
+	}
+	letters, err := rows(t, scanDeadLetter, "removal_letters", r.Sale)
+	if err != nil {
+		return err
+	}
+	if user, ok := r.Stranger(buyers, letters); ok {
+		return flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
+	}
 	sale, err := scanSale(t.row("sale", r.Sale))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -45,13 +56,6 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 	}
 	if held > 0 {
 		return refuse("%d reservations of sale %s are not decided: wait for the order worker.", held, r.Sale)
-	}
-	buyers, err := rows(t, scanUser, "removal_buyers", r.Sale)
-	if err != nil {
-		return err
-	}
-	if user, ok := r.Stranger(buyers); ok {
-		return flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
 	}
 	bodies, err := rows(t, scanBody, "removal_queue")
 	if err != nil {

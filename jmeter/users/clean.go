@@ -49,12 +49,6 @@ func readMembers(file string) ([]shop.Member, error) {
 }
 
 func removeSale(ctx context.Context, b *backend.Backend, service *shop.Service, o options, members []shop.Member) error {
-	if o.close {
-		_, err := service.ChangeSale(ctx, administrator, o.sale.ID, flashgate.SaleChange{Close: true})
-		if err != nil && flashgate.ErrorCode(err) != flashgate.CodeNotFound {
-			return err
-		}
-	}
 	removal := flashgate.SaleRemoval{Sale: o.sale.ID}
 	for _, m := range members {
 		removal.Buyers = append(removal.Buyers, m.User)
@@ -62,6 +56,11 @@ func removeSale(ctx context.Context, b *backend.Backend, service *shop.Service, 
 	remover, ok := b.Config.Sales.(flashgate.SaleRemover)
 	if !ok {
 		return errors.New("this database cannot take a sale away")
+	}
+	if o.close {
+		if err := closeSale(ctx, b.Config.Sales, service, remover, removal); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.patient)
 	defer cancel()
@@ -76,6 +75,30 @@ func removeSale(ctx context.Context, b *backend.Backend, service *shop.Service, 
 		removal.At = flashgate.Position{Epoch: sale.Epoch, Applied: sale.Seq}
 		return remover.RemoveSale(ctx, removal)
 	})
+}
+
+// closeSale ends a sale at once, but not one that cannot be the load test's: real
+// customers have ordered in it, or it is yet to come, and those that are made for a test
+// are open from the beginning.
+func closeSale(ctx context.Context, sales flashgate.SaleStore, service *shop.Service, remover flashgate.SaleRemover, removal flashgate.SaleRemoval) error {
+	// At no position nothing is removed, but strangers are found.
+	if err := remover.RemoveSale(ctx, removal); flashgate.ErrorCode(err) != flashgate.CodeWrongState {
+		return err
+	}
+	sale, err := sales.Sale(ctx, removal.Sale)
+	switch {
+	case flashgate.ErrorCode(err) == flashgate.CodeNotFound:
+		return nil
+	case err != nil:
+		return err
+	case time.Now().Before(sale.Starts):
+		return fmt.Errorf("sale %s has not started: it is not a load test's", sale.ID)
+	}
+	_, err = service.ChangeSale(ctx, administrator, sale.ID, flashgate.SaleChange{Close: true})
+	if flashgate.ErrorCode(err) == flashgate.CodeNotFound {
+		return nil
+	}
+	return err
 }
 
 // errOpen is what is not waited for: a sale ends when somebody ends it.

@@ -1,8 +1,10 @@
 package main_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +66,18 @@ func buy(t *testing.T, store *sqlite.Store, sale flashgate.SaleID, user string) 
 	return r
 }
 
+// dead makes a dead letter of a reservation.
+func dead(t *testing.T, store *sqlite.Store, r flashgate.Reservation) {
+	t.Helper()
+	record, err := json.Marshal(r)
+	if err == nil {
+		err = store.DeadLetter(t.Context(), flashgate.DeadLetter{Order: r.Order, Sale: r.Order.Sale(), Record: record, Reason: flashgate.ReasonFailed, Created: time.Now()})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // there counts the users and sessions of a file that exist.
 func there(t *testing.T, store *sqlite.Store, rows [][]string) (n int) {
 	t.Helper()
@@ -87,10 +101,8 @@ func TestClean(t *testing.T) {
 	}
 	order := buy(t, store, "run", members[0][1])
 	theirs := buy(t, store, "other", readRows(t, other)[0][1])
-	dead := reservation(t, "run", members[1][1])
-	if err := store.DeadLetter(t.Context(), flashgate.DeadLetter{Order: dead.Order, Sale: "run", Record: []byte("{}"), Reason: flashgate.ReasonFailed, Created: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
+	lost := reservation(t, "run", members[1][1])
+	dead(t, store, lost)
 	for range 2 { // a second time changes nothing
 		if out, errs, exit := users(t, folder, "--clean", "--csv", file, "--sale", "run", "--close"); exit != 0 || out != "" {
 			t.Fatalf("exit %d\n%s%s", exit, out, errs)
@@ -98,7 +110,7 @@ func TestClean(t *testing.T) {
 		if n := there(t, store, members); n != 0 {
 			t.Errorf("%d users and sessions are left", n)
 		}
-		for _, id := range []flashgate.OrderID{order.Order, dead.Order} {
+		for _, id := range []flashgate.OrderID{order.Order, lost.Order} {
 			if o, err := store.Order(t.Context(), id); flashgate.ErrorCode(err) != flashgate.CodeNotFound {
 				t.Errorf("order %+v, %v", o, err)
 			}
@@ -149,6 +161,21 @@ func TestCleanRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"--sale", "run", "--close", "--wait", "300ms"}, "A message of sale run is in the queue"},
+		{"a sale to come", func(t *testing.T, store *sqlite.Store, _ string, _ [][]string) {
+			starts := time.Now().Add(time.Hour)
+			ends := starts.Add(time.Hour)
+			if _, err := store.ChangeSale(t.Context(), "run", flashgate.SaleChange{Starts: &starts, Ends: &ends}); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"--sale", "run", "--close"}, "has not started: it is not a load test's"},
+		{"somebody else's dead letter", func(t *testing.T, store *sqlite.Store, _ string, _ [][]string) {
+			dead(t, store, reservation(t, "run", "stranger"))
+		}, []string{"--sale", "run", "--close"}, "has an order of user stranger"},
+		{"somebody else's reservation on the way", func(t *testing.T, store *sqlite.Store, _ string, _ [][]string) {
+			if _, err := store.Reserve(t.Context(), "run", []flashgate.Reservation{reservation(t, "run", "stranger")}); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"--sale", "run", "--close"}, "has an order of user stranger"},
 		{"somebody else's order", func(t *testing.T, store *sqlite.Store, _ string, _ [][]string) {
 			buy(t, store, "run", "stranger")
 		}, []string{"--sale", "run", "--close"}, "has an order of user stranger"},
@@ -180,8 +207,13 @@ func TestCleanRefuses(t *testing.T) {
 			if n := there(t, store, members); n != 6 {
 				t.Errorf("of 6 users and sessions %d are left", n)
 			}
-			if _, err := store.Sale(t.Context(), "run"); err != nil {
+			sale, err := store.Sale(t.Context(), "run")
+			if err != nil {
 				t.Errorf("the sale: %v", err)
+			}
+			// Only one that is the load test's is ended while it is waited for.
+			if ended := !time.Now().Before(sale.Ends); ended != slices.Contains(c.args, "--wait") {
+				t.Errorf("that the sale has ended is %v", ended)
 			}
 		})
 	}

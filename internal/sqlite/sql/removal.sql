@@ -1,7 +1,11 @@
 -- The ids of a sale's orders begin with it and a dot, and / follows the dot.
 
 -- name: removal_buyers
-SELECT DISTINCT user FROM orders WHERE id >= ?1 || '.' AND id < ?1 || '/';
+SELECT user FROM orders WHERE id >= ?1 || '.' AND id < ?1 || '/'
+UNION SELECT user FROM gate_order WHERE held = 1 AND id >= ?1 || '.' AND id < ?1 || '/';
+
+-- name: removal_letters
+SELECT id, sale, record, reason, detail, created FROM dead_letter WHERE sale = ?;
 
 -- name: removal_held
 SELECT count(*) FROM gate_order
