@@ -16,11 +16,16 @@ type shop struct {
 	sale  string // its id; empty: any
 	noKey bool   // load testers are told nothing
 	out   bool   // nobody is logged in
+	tls   bool   // with a certificate of nobody's
 }
 
 func newShop(t *testing.T, s shop) (address string) {
 	t.Helper()
-	site := httptest.NewServer(s)
+	start := httptest.NewServer
+	if s.tls {
+		start = httptest.NewTLSServer
+	}
+	site := start(s)
 	t.Cleanup(site.Close)
 	return site.URL
 }
@@ -80,6 +85,7 @@ func TestBadInputs(t *testing.T) {
 		{name: "a wrong key", other: map[string]string{"FLASHGATE_LOADTEST_KEY": "the-kay"}, says: "for this load-test key"},
 		{name: "a gateway without a key", shop: shop{noKey: true}, says: "for this load-test key"},
 		{name: "an unknown sale", shop: shop{sale: "two"}, says: "there is no sale one"},
+		{name: "an unknown sale over TLS", shop: shop{sale: "two", tls: true}, says: "there is no sale one"},
 		{name: "a sale to come", shop: shop{phase: "upcoming"}, says: "sale one has not started"},
 		{name: "a sale that is over or closed", shop: shop{phase: "ended"}, says: "sale one has ended or was closed"},
 		{name: "a site that is no shop", shop: shop{phase: "?"}, says: "does not say whether sale one is open"},
@@ -157,6 +163,7 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		{name: "no host", set: "-Jport=1", says: "http://127.0.0.1:1 does not answer"},
 		{name: "a wrong key", set: "-Jkey=wrong", says: "for this load-test key"},
 		{name: "an unknown sale", shop: shop{sale: "one"}, set: "-Jsale=two", says: "there is no sale two"},
+		{name: "an unknown sale over TLS", shop: shop{sale: "one", tls: true}, set: "-Jsale=two", says: "there is no sale two"},
 		{name: "no file of users", set: "-Jdata=/none.csv", says: "there is no file of users /none.csv"},
 		{name: "a word that is none", set: "-Jwatch=event", says: `-Jwatch is "event": it must be poll or events`},
 		{name: "a number that is none", set: "-Jramp_up=5s", says: `-Jramp_up is "5s": it must be a whole number`},

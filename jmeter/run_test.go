@@ -138,6 +138,7 @@ func TestWithJMeter(t *testing.T) {
 		t.Run("honest buyers", testHonestBuyers)
 		t.Run("buyers who are told", testBuyersWhoAreTold)
 		t.Run("settings", testThePlanLooksAtItsSettings)
+		t.Run("real servers", testFlashSaleOnRealServers)
 	})
 }
 
