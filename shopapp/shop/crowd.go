@@ -26,7 +26,8 @@ var crowds atomic.Int64
 var crowdMobile = regexp.MustCompile(`^9[0-9]{15}$`)
 
 // CreateCrowd makes n customers with a session each, for tests under load. Their
-// passwords are hashed at the cost of TestHash: never call it on a real shop.
+// passwords are hashed at the cost of TestHash: never call it on a real shop. After an
+// error they are those who may have been made, so that RemoveCrowd can take them away.
 func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
 	const op = "shop.CreateCrowd"
 	if n < 1 || n > 1_000_000 {
@@ -43,24 +44,28 @@ func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
 		for i := len(out); i < min(n, len(out)+500); i++ {
 			hash, err := h.hash(ctx, CrowdPassword)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			users = append(users, flashgate.User{ID: newUserID(), Mobile: fmt.Sprintf("%s%06d", prefix, i), Name: fmt.Sprint("Tester ", i+1),
 				PasswordHash: hash, Role: flashgate.RoleCustomer, Created: time.Now()})
 		}
 		if err := s.cfg.Users.CreateUsers(ctx, users); err != nil {
-			return nil, err
+			for _, u := range users { // the commit's answer may be what was lost
+				out = append(out, Member{User: u.ID, Mobile: u.Mobile})
+			}
+			return out, err
 		}
 		members, err := s.sessions(ctx, users)
-		if err != nil {
-			return nil, err
-		}
 		out = append(out, members...)
+		if err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
 
-// sessions logs many users in at once, so that the store can share its commits.
+// sessions logs many users in at once, so that the store can share its commits. It
+// returns all of them, also with an error.
 func (s *Service) sessions(ctx context.Context, users []flashgate.User) ([]Member, error) {
 	out := make([]Member, len(users))
 	errs := make(chan error, len(users))
