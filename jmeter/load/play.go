@@ -140,10 +140,14 @@ func (g *game) make(ctx context.Context) error {
 		args = append(args, "--sale", g.sale, "--units", strconv.Itoa(g.plan.Units), "--per-user", strconv.Itoa(g.plan.PerUser), "--for", open.String())
 	}
 	args = append(args, strconv.Itoa(max(g.plan.Users, 1)))
-	if err := g.usersCommand(ctx, args...); err != nil {
+	err := g.usersCommand(ctx, args...)
+	// The file is there when they are, also where a signal has come too late to stop it.
+	if _, e := os.Stat(file); e == nil {
+		g.users, g.made = file, true
+	}
+	if err != nil {
 		return fmt.Errorf("the users or the sale were not made: %w", err)
 	}
-	g.users, g.made = file, true
 	return nil
 }
 
