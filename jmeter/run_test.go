@@ -145,12 +145,14 @@ var soldAndLeft = regexp.MustCompile(`50 units seeded, (4[0-9]|50) in live order
 
 // The whole way: JMeter out of Maven, a demo, 200 buyers for 50 units, the verdict.
 func testFlashSale(t *testing.T) {
-	r := load(t, []string{"run", "flash-sale"}, "UNITS=50")
+	const key = "a-key-that-is-secret\\: =#!x"
+	r := load(t, []string{"run", "flash-sale"}, "UNITS=50", "FLASHGATE_LOADTEST_KEY="+key)
 	if r.exit != 0 || !soldAndLeft.MatchString(r.out) || !regexp.MustCompile(`(?m)^pay +[0-9]+ × 200$`).MatchString(r.out) || !strings.Contains(r.out, "verdict: green") {
 		t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)
 	}
 	r.gone(t)
 	r.noFaults(t, "flash-sale")
+	wantNowhere(t, r.resultsDir, key[:20])
 	if page := r.file(t, "flash-sale/report/index.html"); !strings.Contains(page, "Apache JMeter Dashboard") {
 		t.Error("the report is not JMeter's")
 	}

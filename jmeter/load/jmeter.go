@@ -83,6 +83,19 @@ func (g *game) properties() (args []string, err error) {
 			return nil, err
 		}
 	}
+	// Every user of the machine can read a command line, and JMeter writes its own into its log.
+	if key := values["key"]; key != "" && read["key"] {
+		file, err := g.secret("key", key)
+		if err != nil {
+			return nil, err
+		}
+		if len(g.r.settings.engines) > 0 {
+			args = append(args, "-G"+file)
+		} else {
+			args = append(args, "-q", file)
+		}
+	}
+	delete(values, "key")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		option := "-J"
 		if read[name] && len(g.r.settings.engines) > 0 {
@@ -91,6 +104,19 @@ func (g *game) properties() (args []string, err error) {
 		args = append(args, option+name+"="+values[name])
 	}
 	return args, nil
+}
+
+// inProperties are characters that mean something in Java's files of properties.
+var inProperties = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, " ", `\ `)
+
+// secret writes a property into a file that only this user can read.
+func (g *game) secret(name, value string) (file string, err error) {
+	f, err := os.CreateTemp(g.r.tmp, "*.properties")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(name + "=" + inProperties.Replace(value) + "\n")
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // share gives each engine its part of the users: a file of its own, users-1.csv and so on

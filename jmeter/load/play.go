@@ -203,7 +203,7 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 		args = append(args, g.site.orders()...)
 	}
 	cmd := exec.Command(g.r.programs.path("verdict"), args...)
-	cmd.Env = environment()
+	cmd.Env = environment(g.site.settings()...)
 	var said bytes.Buffer
 	if exit, err = exitOf(ctx, cmd, io.MultiWriter(w, text), &said); err != nil {
 		return exitUnable, err

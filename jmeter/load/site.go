@@ -32,19 +32,13 @@ func (t *site) settings() []string {
 	return []string{"FLASHGATE_DATA=" + t.data}
 }
 
-// orders are the verdict's flags for the same.
-func (t *site) orders() (args []string) {
+// orders are the verdict's flags for the same, with passwords in its settings: every user
+// of the machine can read a command line.
+func (t *site) orders() []string {
 	if t.mysql == "" {
 		return []string{"--data", t.data}
 	}
-	args = []string{"--mysql", t.mysql}
-	if t.redis != "" {
-		args = append(args, "--redis", t.redis)
-	}
-	if t.amqp != "" {
-		args = append(args, "--amqp", t.amqp)
-	}
-	return args
+	return []string{"--env"}
 }
 
 // properties of the plans: where the site is.
