@@ -152,6 +152,9 @@ func testFlashSale(t *testing.T) {
 	}
 	r.gone(t)
 	r.noFaults(t, "flash-sale")
+	if info, err := os.Stat(filepath.Join(r.resultsDir, "flash-sale", "jmeter.log")); err != nil || info.Mode() != 0o600 || info.Size() == 0 {
+		t.Errorf("JMeter's log is %v, %v", info, err)
+	}
 	wantNowhere(t, r.resultsDir, key[:20])
 	if page := r.file(t, "flash-sale/report/index.html"); !strings.Contains(page, "Apache JMeter Dashboard") {
 		t.Error("the report is not JMeter's")

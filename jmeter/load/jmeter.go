@@ -20,7 +20,11 @@ func (g *game) run(ctx context.Context) error {
 	r := g.r
 	fmt.Fprintf(os.Stderr, "load: %s at %s%s\n", g.plan.name, g.site.url, g.described())
 	args := []string{"-n", "-t", g.plan.jmx, "-q", filepath.Join(r.settings.root, "jmeter", "flashgate.properties"),
-		"-l", g.results(), "-j", filepath.Join(g.folder, "jmeter.log")}
+		"-l", g.results(), "-j", g.log()}
+	// With remote engines JMeter notes in it what they are sent, the load-test key as well.
+	if err := os.WriteFile(g.log(), nil, 0o600); err != nil {
+		return err
+	}
 	properties, err := g.properties()
 	if err != nil {
 		return err

@@ -69,6 +69,7 @@ type game struct {
 }
 
 func (g *game) results() string { return filepath.Join(g.folder, "results.jtl") }
+func (g *game) log() string     { return filepath.Join(g.folder, "jmeter.log") }
 func (g *game) figures() string { return filepath.Join(g.folder, "verdict.json") }
 
 // prepare checks what can be checked before anything is made, makes users and sale, and
