@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,8 +58,6 @@ func (g *game) described() string {
 	return text
 }
 
-var property = regexp.MustCompile(`\$\{__P\((\w+),`)
-
 // properties are the -J options. Remote engines have their own properties, so that those
 // which the plan reads are sent to them (-G).
 func (g *game) properties() (args []string, err error) {
@@ -74,13 +71,9 @@ func (g *game) properties() (args []string, err error) {
 	}
 	// What was given by -J is the last word.
 	maps.Copy(values, g.plan.given(g.r.settings))
-	text, err := os.ReadFile(g.plan.jmx)
+	read, err := g.plan.reads()
 	if err != nil {
 		return nil, err
-	}
-	read := map[string]bool{}
-	for _, m := range property.FindAllSubmatch(text, -1) {
-		read[string(m[1])] = true
 	}
 	if len(g.r.settings.engines) > 0 {
 		if err := g.share(values); err != nil {

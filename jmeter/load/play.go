@@ -24,7 +24,7 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 		return o, err
 	}
 	o.site = t.name
-	if err := t.fits(p); err != nil {
+	if err := t.fits(p, r.settings.usersCSV == ""); err != nil {
 		return o, err
 	}
 	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
