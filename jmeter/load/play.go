@@ -12,12 +12,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // play runs one plan at one site: data, checks, JMeter, verdict, and away with the data.
 // An error goes with the exit status exitUnable.
 func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string, verdict io.Writer) (o outcome, err error) {
 	o = outcome{plan: p.name, exit: exitUnable, folder: folder}
+	defer func() {
+		if err != nil {
+			o.exit = exitUnable
+		}
+	}()
 	p.apply(r.settings)
 	t, err := r.sites.at(ctx, target, suffix, p)
 	if err != nil {
@@ -27,11 +34,19 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 	if err := t.fits(p, r.settings.usersCSV == ""); err != nil {
 		return o, err
 	}
-	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
-		return o, fmt.Errorf("%s has the results of another run: set OUT to another folder", folder)
-	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return o, err
+	}
+	mine := flock.New(folder, flock.SetFlag(os.O_RDONLY))
+	switch ok, err := mine.TryLock(); {
+	case err != nil:
+		return o, err
+	case !ok:
+		return o, fmt.Errorf("%s is another run's: set OUT to another folder", folder)
+	}
+	defer mine.Close()
+	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
+		return o, fmt.Errorf("%s has the results of another run: set OUT to another folder", folder)
 	}
 	g := &game{r: r, plan: p, site: t, folder: folder, sale: r.settings.sale, users: r.settings.usersCSV}
 	if err := g.prepare(ctx); err != nil {
@@ -47,12 +62,10 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 		o.labels, err = readFigures(g.figures())
 	}
 	if e := g.clean(ctx); e != nil {
-		o.exit, err = exitUnable, errors.Join(err, e)
+		err = errors.Join(err, e)
 	}
 	if err == nil && r.settings.history != "" {
-		if err = r.remember(ctx, g, o); err != nil {
-			o.exit = exitUnable
-		}
+		err = r.remember(ctx, g, o)
 	}
 	return o, err
 }
