@@ -35,12 +35,16 @@ func (r SaleRemoval) Stranger(buyers []UserID, letters []DeadLetter) (stranger U
 	return "", false
 }
 
+// AuditSaleRemoved is the Action of the audit that remembers of a sale that it was removed.
+const AuditSaleRemoved = "sale_removed"
+
 // SaleRemover is implemented by a SaleStore that can take a sale away.
 type SaleRemover interface {
 	// RemoveSale deletes, in one transaction, a sale with its orders, buyers, log and dead
-	// letters; where gate and database share transactions, with its gate as well. Events
-	// that wait are still delivered, and audits stay. A sale that is not there is no
-	// error, and what late messages have left of it goes.
+	// letters; where gate and database share transactions, with its gate as well, and where
+	// they do not, with an audit of AuditSaleRemoved. Events that wait are still delivered,
+	// and audits stay. A sale that is not there is no error, and what late messages have
+	// left of it goes.
 	//
 	// CodeForbidden, and nothing is deleted: it has an order of somebody else, or a dead
 	// letter that can be replayed. That is found first, so whoever wants to know it before

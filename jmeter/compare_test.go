@@ -68,7 +68,8 @@ func TestComparisonsThatCannotBe(t *testing.T) {
 		{"one target", []string{up, "", "flash-sale"}, "", "say two targets and one plan"},
 		{"no plan", []string{up, up, ""}, "", "say two targets and one plan"},
 		{"another plan", []string{up, up, "flash-sail"}, "", `no plan "flash-sail"; there are `},
-		{"one is not there", []string{up, "http://127.0.0.1:1", "flash-sale"}, "", "B (http://127.0.0.1:1), round 1: http://127.0.0.1:1 does not answer"},
+		{"one is not there", []string{up, "http://127.0.0.1:1", "flash-sale"}, "", "B, round 1: http://127.0.0.1:1 does not answer"},
+		{"a password", []string{up, "http://ann:pass@127.0.0.1:1", "flash-sale"}, "", "B, round 1: the target must be an address such as"},
 		{"a sale for both", []string{up, up, "flash-sale"}, "SALE=one", "USERS_CSV and SALE are for one run"},
 		{"no rounds", []string{up, up, "flash-sale"}, "ROUNDS=0", `ROUNDS is "0"`},
 		{"a Caddyfile that is not there", []string{"demo:none", up, "flash-sale"}, "", "none: no such file"},
@@ -76,7 +77,7 @@ func TestComparisonsThatCannotBe(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := load(t, append([]string{"compare", "-wait", "0s"}, c.args...), append(good, "USERS=5", c.env)...)
-			if r.exit != 2 || !strings.Contains(r.says(), c.says) || strings.Contains(r.out, "requests/s") {
+			if r.exit != 2 || !strings.Contains(r.says(), c.says) || strings.Contains(r.out, "requests/s") || strings.Contains(r.log, "ann:pass") {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}
 		})
@@ -88,7 +89,7 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a", "history.jsonl")
 	for range 2 {
-		r := load(t, []string{"run", "-wait", "0s", "-history", file, "-Jkey=the-key", "-Jwait=7", "flash-sale"}, "USERS=5", "UNITS=3", "JMETER="+fake(t, "took=100\n"+fakeAnswers),
+		r := load(t, []string{"run", "-wait", "0s", "-history", file, "-Jpay=7", "-Jkey=the-key", "-Jflash-sale.key=the-key", "-Jsoak.key=the-key", "-Jserver.rmi.ssl.keystore.password=the-key", "flash-sale"}, "USERS=5", "UNITS=3", "JMETER="+fake(t, "took=100\n"+fakeAnswers),
 			"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
 		if r.exit != 1 {
 			t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)
@@ -121,7 +122,7 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		buy := e.Labels["buy"]
-		if e.Plan != "flash-sale" || e.Target != "site" || e.Verdict != "red" || e.Users != 5 || e.Units != 3 || e.Properties["wait"] != "7" ||
+		if e.Plan != "flash-sale" || e.Target != "site" || e.Verdict != "red" || e.Users != 5 || e.Units != 3 || e.Properties["pay"] != "7" ||
 			e.Machine.Cores < 1 || e.Machine.Memory < 1 || !strings.HasPrefix(e.Machine.Go, "go1.") || e.Machine.JMeter != "5.6.3" || time.Since(e.Time) > time.Hour ||
 			buy.Count != 10 || buy.Codes["202"] != 10 || buy.P95 != 100 || buy.PerSecond < 1.09 || buy.PerSecond > 1.1 {
 			t.Errorf("%+v of\n%s", e, line)

@@ -17,6 +17,8 @@ type shop struct {
 	noKey bool   // load testers are told nothing
 	out   bool   // nobody is logged in
 	tls   bool   // with a certificate of nobody's
+	noMe  bool   // who is logged in is not told
+	moved bool   // everything is elsewhere
 }
 
 func newShop(t *testing.T, s shop) (address string) {
@@ -33,6 +35,10 @@ func newShop(t *testing.T, s shop) (address string) {
 func (s shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, captcha := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/api/sales/"), "/captcha")
 	switch {
+	case s.moved:
+		http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusMovedPermanently)
+	case r.URL.Path == "/api/me" && s.noMe:
+		w.WriteHeader(http.StatusNotFound)
 	case captcha && !s.noKey && r.Header.Get("Flashgate-Loadtest") == "the-key":
 		w.Header().Set("Captcha-Answer", "17")
 	case captcha:
@@ -80,7 +86,7 @@ func TestBadInputs(t *testing.T) {
 		{name: "a plan that does not exist", args: []string{"flash-sail"}, says: `no plan "flash-sail"; there are `},
 		{name: "no host", other: map[string]string{"TARGET": "http://127.0.0.1:1"}, says: "http://127.0.0.1:1 does not answer"},
 		{name: "a name that nobody has", other: map[string]string{"TARGET": "http://shop.invalid"}, says: "http://shop.invalid does not answer"},
-		{name: "no address", other: map[string]string{"TARGET": "127.0.0.1:8080"}, says: "it must be an address such as"},
+		{name: "no address", other: map[string]string{"TARGET": "127.0.0.1:8080"}, says: "the target must be an address such as"},
 		{name: "no key", other: map[string]string{"FLASHGATE_LOADTEST_KEY": ""}, says: "set FLASHGATE_LOADTEST_KEY"},
 		{name: "a wrong key", other: map[string]string{"FLASHGATE_LOADTEST_KEY": "the-kay"}, says: "for this load-test key"},
 		{name: "a gateway without a key", shop: shop{noKey: true}, says: "for this load-test key"},
@@ -100,6 +106,12 @@ func TestBadInputs(t *testing.T) {
 		{name: "users of nowhere", other: map[string]string{"TARGET": ""}, says: "say which, with TARGET"},
 		{name: "no database", other: map[string]string{"FLASHGATE_DATA": ""}, says: "set FLASHGATE_DATA, or MYSQL_DSN"},
 		{name: "half of the real servers", other: map[string]string{"MYSQL_DSN": "x"}, says: "set REDIS_URL beside MYSQL_DSN"},
+		{name: "real servers without the queue", other: map[string]string{"MYSQL_DSN": "x", "REDIS_URL": "redis://x", "USERS_CSV": "", "SALE": ""}, says: "set AMQP_URL beside MYSQL_DSN"},
+		{name: "a password in the address", other: map[string]string{"TARGET": "http://ann:secret@127.0.0.1:1"}, says: "the target must be an address such as"},
+		{name: "a path in the address", other: map[string]string{"TARGET": "http://127.0.0.1:1/shop"}, says: "the target must be an address such as"},
+		{name: "a site that sends elsewhere", shop: shop{moved: true}, says: "sends to http://elsewhere.invalid/: name that one"},
+		{name: "a site that does not say who is logged in", shop: shop{noMe: true}, says: "answers 404 when asked whose the first session"},
+		{name: "neither yes nor no", other: map[string]string{"REPORT": "true"}, says: `REPORT is "true"; write yes or no`},
 		{name: "no number", other: map[string]string{"USERS": "many"}, says: `USERS is "many"`},
 		{name: "no seconds", other: map[string]string{"DURATION": "1h"}, says: `DURATION is "1h"`},
 		{name: "no value", args: []string{"-Jusers", "flash-sale"}, says: `"-Jusers" must be -Jname=value`},
@@ -121,6 +133,9 @@ func TestBadInputs(t *testing.T) {
 				args = []string{"flash-sale"}
 			}
 			r := load(t, append([]string{"run"}, args...), env...)
+			if strings.Contains(r.log, "secret") {
+				t.Errorf("it says %s", r.log)
+			}
 			if r.exit != 2 || !strings.Contains(r.log, c.says) || strings.Count(r.log, "\n") != 1 || r.out != "" {
 				t.Errorf("exit %d, want 2 and one line with %q, got\n%s%s", r.exit, c.says, r.log, r.out)
 			}

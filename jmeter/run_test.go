@@ -147,12 +147,17 @@ var soldAndLeft = regexp.MustCompile(`50 units seeded, (4[0-9]|50) in live order
 
 // The whole way: JMeter out of Maven, a demo, 200 buyers for 50 units, the verdict.
 func testFlashSale(t *testing.T) {
-	r := load(t, []string{"run", "flash-sale"}, "UNITS=50")
+	const key = "a-key-that-is-secret\\: =#!x"
+	r := load(t, []string{"run", "flash-sale"}, "UNITS=50", "FLASHGATE_LOADTEST_KEY="+key)
 	if r.exit != 0 || !soldAndLeft.MatchString(r.out) || !regexp.MustCompile(`(?m)^pay +[0-9]+ × 200$`).MatchString(r.out) || !strings.Contains(r.out, "verdict: green") {
 		t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)
 	}
 	r.gone(t)
 	r.noFaults(t, "flash-sale")
+	if info, err := os.Stat(filepath.Join(r.resultsDir, "flash-sale", "jmeter.log")); err != nil || info.Mode() != 0o600 || info.Size() == 0 {
+		t.Errorf("JMeter's log is %v, %v", info, err)
+	}
+	wantNowhere(t, r.resultsDir, key[:20])
 	if page := r.file(t, "flash-sale/report/index.html"); !strings.Contains(page, "Apache JMeter Dashboard") {
 		t.Error("the report is not JMeter's")
 	}
@@ -229,5 +234,57 @@ func nothingLeft(t *testing.T, folder string) {
 	defer store.Close()
 	if sales, err := store.Sales(t.Context()); err != nil || len(sales) != 0 {
 		t.Errorf("%d sales are left, %v", len(sales), err)
+	}
+}
+
+// A run whose figures cannot be read has no verdict, whatever the verdict was.
+func TestFiguresThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	folder := shopFolder(t)
+	cmd, out := prepared(t.Context(), t, []string{"run", "-wait", "0s", "flash-sale"}, "USERS=5", "JMETER="+fake(t, nobodyCame),
+		"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+folder)
+	if err := errors.Join(os.Mkdir(filepath.Join(out, "flash-sale"), 0o700), os.Symlink(os.DevNull, filepath.Join(out, "flash-sale", "verdict.json"))); err != nil {
+		t.Fatal(err)
+	}
+	said, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(said), "verdict.json") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	nothingLeft(t, folder)
+}
+
+// Two runs into one folder would mix their results.
+func TestOneFolderForTwo(t *testing.T) {
+	t.Parallel()
+	folder, signal := shopFolder(t), t.TempDir()
+	settings := []string{"USERS=5", "TARGET=" + newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA=" + folder}
+	script := "touch " + signal + "/begun; until test -e " + signal + "/end; do sleep 0.05; done\n" + nobodyCame
+	first, out := prepared(t.Context(), t, []string{"run", "-wait", "0s", "flash-sale"}, append(settings, "JMETER="+fake(t, script))...)
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- first.Wait() }()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(filepath.Join(signal, "begun")); err == nil {
+			break
+		}
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		case <-tick.C:
+		}
+	}
+	second := load(t, []string{"run", "-wait", "0s", "flash-sale"}, append(settings, "JMETER="+fake(t, nobodyCame), "OUT="+out)...)
+	if second.exit != 2 || !strings.Contains(second.says(), "is another run's: set OUT to another folder") {
+		t.Errorf("exit %d\n%s%s", second.exit, second.log, second.out)
+	}
+	if err := os.WriteFile(filepath.Join(signal, "end"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if <-ended; first.ProcessState.ExitCode() != 1 {
+		t.Errorf("the first ended with %d", first.ProcessState.ExitCode())
 	}
 }

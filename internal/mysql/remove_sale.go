@@ -16,8 +16,14 @@ const removedAtOnce = 500
 func (s *Store) RemoveSale(ctx context.Context, r flashgate.SaleRemoval) error {
 	const op = "mysql.RemoveSale"
 	_, err := write(ctx, s, op, repeatable, func(t *txn) (struct{}, error) {
-		if err := t.mayRemove(op, r); err != nil {
+		there, err := t.mayRemove(op, r)
+		if err != nil {
 			return struct{}{}, err
+		}
+		if there {
+			if _, err := t.exec(query("audit_put"), r.Sale, r.At.Epoch, flashgate.AuditSaleRemoved, "after a load test, with its orders"); err != nil {
+				return struct{}{}, err
+			}
 		}
 		for _, name := range []string{"remove_orders", "remove_dead_letters", "remove_buyers", "remove_log", "remove_sale"} {
 			if _, err := t.exec(query(name), r.Sale); err != nil {
@@ -29,27 +35,28 @@ func (s *Store) RemoveSale(ctx context.Context, r flashgate.SaleRemoval) error {
 	return err
 }
 
-func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
-	refuse := func(format string, args ...any) error {
-		return flashgate.Errorf(flashgate.CodeWrongState, op, format, args...)
+// mayRemove reports whether the sale is there, if what is of it may go.
+func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) (there bool, err error) {
+	refuse := func(format string, args ...any) (bool, error) {
+		return false, flashgate.Errorf(flashgate.CodeWrongState, op, format, args...)
 	}
 	l, locked := t.lock(r.Sale)
 	if locked != nil && !errors.Is(locked, sql.ErrNoRows) {
-		return locked
+		return false, locked
 	}
 	buyers, err := collect(t.ctx, t, func(r scanner) (user flashgate.UserID, err error) {
 		err = r.Scan(&user)
 		return user, err
 	}, query("removal_buyers"), r.Sale)
 	if err != nil {
-		return err
+		return false, err
 	}
 	letters, err := collect(t.ctx, t, scanDeadLetter, query("snapshot_dead"), r.Sale)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if user, ok := r.Stranger(buyers, letters); ok {
-		return flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
+		return false, flashgate.Errorf(flashgate.CodeForbidden, op, "Sale %s has an order of user %s, who is not among its buyers.", r.Sale, user)
 	}
 	switch {
 	case locked != nil: // what late messages have left is a dead letter at most
@@ -58,7 +65,7 @@ func (t *txn) mayRemove(op string, r flashgate.SaleRemoval) error {
 	case r.At != flashgate.Position{Epoch: l.Epoch, Applied: l.Seq}:
 		return refuse("Sale %s has changed meanwhile: look again.", r.Sale)
 	}
-	return nil
+	return locked == nil, nil
 }
 
 // RemoveUsers deletes users in several transactions: one that fails leaves some of them.

@@ -43,7 +43,7 @@ func compare(ctx context.Context, s settings, args []string) (exit int, err erro
 			o, err := r.play(ctx, p, targets[name], name, folder, io.Discard)
 			if err != nil {
 				// A comparison with a hole in it says nothing.
-				return exitUnable, fmt.Errorf("%s (%s), round %d: %w", name, targets[name], round+1, err)
+				return exitUnable, fmt.Errorf("%s, round %d: %w", name, round+1, err)
 			}
 			fmt.Fprintf(os.Stderr, "load: %s, round %d: verdict %s, in %s\n", name, round+1, o.verdict(), folder)
 			runs[name] = append(runs[name], o)

@@ -32,8 +32,13 @@ func (r *runner) remember(ctx context.Context, g *game, o outcome) error {
 	if err != nil {
 		return err
 	}
+	read, err := g.plan.reads()
+	if err != nil {
+		return err
+	}
 	properties := maps.Clone(g.plan.Properties)
-	delete(properties, "key") // a secret of the site's
+	// The key is a secret of the site's, and JMeter's own may be passwords.
+	maps.DeleteFunc(properties, func(name, _ string) bool { return name == "key" || !read[name] })
 	line, err := json.Marshal(entry{Time: time.Now().UTC().Truncate(time.Second), Commit: commit(ctx, r.settings.root), Machine: m,
 		Plan: o.plan, Target: o.site, Engines: len(r.settings.engines), Users: g.plan.Users, Units: g.plan.Units,
 		Properties: properties, Seconds: o.seconds, Labels: o.labels, Verdict: o.verdict()})

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,11 @@ func (g *game) run(ctx context.Context) error {
 	r := g.r
 	fmt.Fprintf(os.Stderr, "load: %s at %s%s\n", g.plan.name, g.site.url, g.described())
 	args := []string{"-n", "-t", g.plan.jmx, "-q", filepath.Join(r.settings.root, "jmeter", "flashgate.properties"),
-		"-l", g.results(), "-j", filepath.Join(g.folder, "jmeter.log")}
+		"-l", g.results(), "-j", g.log()}
+	// With remote engines JMeter notes in it what they are sent, the load-test key as well.
+	if err := os.WriteFile(g.log(), nil, 0o600); err != nil {
+		return err
+	}
 	properties, err := g.properties()
 	if err != nil {
 		return err
@@ -55,8 +58,6 @@ func (g *game) described() string {
 	return text
 }
 
-var property = regexp.MustCompile(`\$\{__P\((\w+),`)
-
 // properties are the -J options. Remote engines have their own properties, so that those
 // which the plan reads are sent to them (-G).
 func (g *game) properties() (args []string, err error) {
@@ -70,19 +71,28 @@ func (g *game) properties() (args []string, err error) {
 	}
 	// What was given by -J is the last word.
 	maps.Copy(values, g.plan.given(g.r.settings))
-	text, err := os.ReadFile(g.plan.jmx)
+	read, err := g.plan.reads()
 	if err != nil {
 		return nil, err
-	}
-	read := map[string]bool{}
-	for _, m := range property.FindAllSubmatch(text, -1) {
-		read[string(m[1])] = true
 	}
 	if len(g.r.settings.engines) > 0 {
 		if err := g.share(values); err != nil {
 			return nil, err
 		}
 	}
+	// Every user of the machine can read a command line, and JMeter writes its own into its log.
+	if key := values["key"]; key != "" && read["key"] {
+		file, err := g.secret("key", key)
+		if err != nil {
+			return nil, err
+		}
+		if len(g.r.settings.engines) > 0 {
+			args = append(args, "-G"+file)
+		} else {
+			args = append(args, "-q", file)
+		}
+	}
+	delete(values, "key")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		option := "-J"
 		if read[name] && len(g.r.settings.engines) > 0 {
@@ -91,6 +101,19 @@ func (g *game) properties() (args []string, err error) {
 		args = append(args, option+name+"="+values[name])
 	}
 	return args, nil
+}
+
+// inProperties are characters that mean something in Java's files of properties.
+var inProperties = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, " ", `\ `)
+
+// secret writes a property into a file that only this user can read.
+func (g *game) secret(name, value string) (file string, err error) {
+	f, err := os.CreateTemp(g.r.tmp, "*.properties")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(name + "=" + inProperties.Replace(value) + "\n")
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // share gives each engine its part of the users: a file of its own, users-1.csv and so on

@@ -112,6 +112,21 @@ func (p plan) wants(what string) bool {
 	return slices.Contains(p.needs, what)
 }
 
+var property = regexp.MustCompile(`\$\{__P\((\w+),`)
+
+// reads are the names of the properties that are the plan's, and not JMeter's own.
+func (p plan) reads() (map[string]bool, error) {
+	text, err := os.ReadFile(p.jmx)
+	if err != nil {
+		return nil, err
+	}
+	read := map[string]bool{}
+	for _, m := range property.FindAllSubmatch(text, -1) {
+		read[string(m[1])] = true
+	}
+	return read, nil
+}
+
 // apply makes the settings that are given the plan's. -Jplan.name=value is for one plan
 // of several.
 func (p *plan) apply(s settings) {

@@ -12,26 +12,41 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // play runs one plan at one site: data, checks, JMeter, verdict, and away with the data.
 // An error goes with the exit status exitUnable.
 func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string, verdict io.Writer) (o outcome, err error) {
 	o = outcome{plan: p.name, exit: exitUnable, folder: folder}
+	defer func() {
+		if err != nil {
+			o.exit = exitUnable
+		}
+	}()
 	p.apply(r.settings)
 	t, err := r.sites.at(ctx, target, suffix, p)
 	if err != nil {
 		return o, err
 	}
 	o.site = t.name
-	if err := t.fits(p); err != nil {
+	if err := t.fits(p, r.settings.usersCSV == ""); err != nil {
 		return o, err
-	}
-	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
-		return o, fmt.Errorf("%s has the results of another run: set OUT to another folder", folder)
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return o, err
+	}
+	mine := flock.New(folder, flock.SetFlag(os.O_RDONLY))
+	switch ok, err := mine.TryLock(); {
+	case err != nil:
+		return o, err
+	case !ok:
+		return o, fmt.Errorf("%s is another run's: set OUT to another folder", folder)
+	}
+	defer mine.Close()
+	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
+		return o, fmt.Errorf("%s has the results of another run: set OUT to another folder", folder)
 	}
 	g := &game{r: r, plan: p, site: t, folder: folder, sale: r.settings.sale, users: r.settings.usersCSV}
 	if err := g.prepare(ctx); err != nil {
@@ -47,12 +62,10 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 		o.labels, err = readFigures(g.figures())
 	}
 	if e := g.clean(ctx); e != nil {
-		o.exit, err = exitUnable, errors.Join(err, e)
+		err = errors.Join(err, e)
 	}
 	if err == nil && r.settings.history != "" {
-		if err = r.remember(ctx, g, o); err != nil {
-			o.exit = exitUnable
-		}
+		err = r.remember(ctx, g, o)
 	}
 	return o, err
 }
@@ -69,6 +82,7 @@ type game struct {
 }
 
 func (g *game) results() string { return filepath.Join(g.folder, "results.jtl") }
+func (g *game) log() string     { return filepath.Join(g.folder, "jmeter.log") }
 func (g *game) figures() string { return filepath.Join(g.folder, "verdict.json") }
 
 // prepare checks what can be checked before anything is made, makes users and sale, and
@@ -145,10 +159,14 @@ func (g *game) make(ctx context.Context) error {
 		args = append(args, "--sale", g.sale, "--units", strconv.Itoa(g.plan.Units), "--per-user", strconv.Itoa(g.plan.PerUser), "--for", open.String())
 	}
 	args = append(args, strconv.Itoa(max(g.plan.Users, 1)))
-	if err := g.usersCommand(ctx, args...); err != nil {
+	err := g.usersCommand(ctx, args...)
+	// The file is there when they are, also where a signal has come too late to stop it.
+	if _, e := os.Stat(file); e == nil {
+		g.users, g.made = file, true
+	}
+	if err != nil {
 		return fmt.Errorf("the users or the sale were not made: %w", err)
 	}
-	g.users, g.made = file, true
 	return nil
 }
 
@@ -204,7 +222,7 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 		args = append(args, g.site.orders()...)
 	}
 	cmd := exec.Command(g.r.programs.path("verdict"), args...)
-	cmd.Env = environment()
+	cmd.Env = environment(g.site.settings()...)
 	var said bytes.Buffer
 	if exit, err = exitOf(ctx, cmd, io.MultiWriter(w, text), &said); err != nil {
 		return exitUnable, err

@@ -54,10 +54,17 @@ func (a *asker) get(ctx context.Context, path string, header http.Header) (int, 
 	return res.StatusCode, res.Header, body, err
 }
 
-// checkHost: somebody answers, whatever they say.
+// checkHost: somebody answers, whatever they say, but that another site is meant.
 func (a *asker) checkHost(ctx context.Context) error {
-	_, _, _, err := a.get(ctx, "/", nil)
-	return err
+	status, header, _, err := a.get(ctx, "/", nil)
+	if err != nil || status < 300 || status > 399 {
+		return err
+	}
+	to, err := a.site.url.Parse(header.Get("Location"))
+	if err == nil && (to.Scheme != a.site.url.Scheme || to.Host != a.site.url.Host) {
+		return fmt.Errorf("%s sends to %s: name that one, if it is meant", a.site.url, to.Redacted())
+	}
+	return nil
 }
 
 // checkKey asks for a captcha, as a stranger, so that no user's limit is touched. Where
@@ -107,10 +114,15 @@ func (a *asker) checkSale(ctx context.Context, sale string) error {
 // checkSession: the file's first user is logged in at this site.
 func (a *asker) checkSession(ctx context.Context, file, token string) error {
 	status, _, _, err := a.get(ctx, "/api/me", http.Header{"Cookie": {a.site.properties()["cookie"] + "=" + token}})
-	if err == nil && status == http.StatusUnauthorized {
-		err = fmt.Errorf("%s does not know the first session of %s: it is of another site, or over", a.site.url, file)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusUnauthorized:
+		return fmt.Errorf("%s does not know the first session of %s: it is of another site, or over", a.site.url, file)
+	case status != http.StatusOK:
+		return fmt.Errorf("%s answers %d when asked whose the first session of %s is", a.site.url, status, file)
 	}
-	return err
+	return nil
 }
 
 // checkUsers looks at the file of users, and gives the first one's session.

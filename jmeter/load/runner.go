@@ -136,8 +136,6 @@ func fitting(s settings, plans []plan) error {
 		return errors.New("USERS_CSV and SALE are for one plan: name it with PLAN")
 	case s.usersCSV != "" && s.sale == "" && plans[0].Units > 0:
 		return errors.New("USERS_CSV names users that were made before: say in which sale they buy, with SALE")
-	case s.redis == "" && s.mysql != "":
-		return errors.New("set REDIS_URL beside MYSQL_DSN: users' sessions are in Redis")
 	}
 	return nil
 }

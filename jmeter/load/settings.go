@@ -54,7 +54,7 @@ func settingsFrom(env func(string) string) (s settings, err error) {
 		rampUp: env("RAMP_UP"), duration: env("DURATION"), think: env("THINK_TIME"),
 		key: env("FLASHGATE_LOADTEST_KEY"), data: env("FLASHGATE_DATA"), mysql: env("MYSQL_DSN"), redis: env("REDIS_URL"), amq: env("AMQP_URL"),
 		out:    or("OUT", filepath.Join("data", "jmeter", time.Now().Format("20060102-150405-")+strconv.Itoa(os.Getpid()))),
-		report: or("REPORT", "yes") == "yes", jmeter: env("JMETER"), heap: or("HEAP", "-Xms256m -Xmx2g"), golang: or("GO", "go"),
+		report: env("REPORT") != "no", jmeter: env("JMETER"), heap: or("HEAP", "-Xms256m -Xmx2g"), golang: or("GO", "go"),
 		history: env("HISTORY"), env: env,
 	}
 	for name, to := range map[string]*int{"USERS": &s.users, "UNITS": &s.units, "ROUNDS": &s.rounds} {
@@ -65,6 +65,9 @@ func settingsFrom(env func(string) string) (s settings, err error) {
 		if *to, err = strconv.Atoi(v); err != nil || *to < 1 {
 			return s, fmt.Errorf("%s is %q; it must be a whole number of at least 1", name, v)
 		}
+	}
+	if v := env("REPORT"); v != "" && v != "yes" && v != "no" {
+		return s, fmt.Errorf("REPORT is %q; write yes or no", v)
 	}
 	if s.rounds == 0 {
 		s.rounds = 2

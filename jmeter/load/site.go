@@ -32,19 +32,13 @@ func (t *site) settings() []string {
 	return []string{"FLASHGATE_DATA=" + t.data}
 }
 
-// orders are the verdict's flags for the same.
-func (t *site) orders() (args []string) {
+// orders are the verdict's flags for the same, with passwords in its settings: every user
+// of the machine can read a command line.
+func (t *site) orders() []string {
 	if t.mysql == "" {
 		return []string{"--data", t.data}
 	}
-	args = []string{"--mysql", t.mysql}
-	if t.redis != "" {
-		args = append(args, "--redis", t.redis)
-	}
-	if t.amqp != "" {
-		args = append(args, "--amqp", t.amqp)
-	}
-	return args
+	return []string{"--env"}
 }
 
 // properties of the plans: where the site is.
@@ -63,8 +57,12 @@ func (t *site) properties() map[string]string {
 // end in _A or _B, and those without are for both.
 func runningSite(address string, s settings, suffix string) (*site, error) {
 	u, err := url.Parse(address)
+	// What was given is not repeated: it may have a password.
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("the target is %q; it must be an address such as http://127.0.0.1:8080", address)
+		return nil, errors.New("the target must be an address such as http://127.0.0.1:8080")
+	}
+	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the target must be an address such as http://127.0.0.1:8080, without user, path and query: the plans know their own")
 	}
 	t := &site{name: "site", url: u, key: s.key, data: s.data, mysql: s.mysql, redis: s.redis, amqp: s.amq}
 	if suffix != "" {
@@ -78,10 +76,16 @@ func runningSite(address string, s settings, suffix string) (*site, error) {
 	return t, nil
 }
 
-// fits says what is missing for a plan, before anybody is asked.
-func (t *site) fits(p plan) error {
-	if t.own {
+// fits says what is missing for a plan, before anybody is asked. makes: users and sale
+// are made for the run.
+func (t *site) fits(p plan, makes bool) error {
+	switch {
+	case t.own:
 		return nil
+	case t.mysql != "" && t.redis == "":
+		return errors.New("set REDIS_URL beside MYSQL_DSN: users' sessions are in Redis")
+	case t.mysql != "" && t.amqp == "" && makes && p.Units > 0:
+		return errors.New("set AMQP_URL beside MYSQL_DSN: without it the sale of the run cannot be taken away again")
 	}
 	if p.wants("key") && t.key == "" {
 		return errors.New("set FLASHGATE_LOADTEST_KEY as the gateway has it: buyers must be told the captchas' answers")

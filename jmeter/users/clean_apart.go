@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"flashgate"
@@ -69,12 +71,29 @@ func removeApart(ctx context.Context, cfg shop.Config, remover flashgate.SaleRem
 		if err := wait(ctx, forgetting); err != nil {
 			return err
 		}
-		audit := flashgate.Audit{Sale: removal.Sale, Epoch: removal.At.Epoch, Action: "sale_removed", Detail: "after a load test, with its orders"}
-		if err := a.records.Audit(ctx, audit); err != nil {
-			return err
-		}
+	} else if here, err := a.wasHere(ctx, removal.Sale); err != nil || !here {
+		return err
 	}
 	return a.gate.RemoveGate(ctx, removal.Sale)
+}
+
+// wasHere reports whether a sale that the database does not have was taken away from it,
+// so that what the gate has is the rest of it. One that nobody knows never was anywhere.
+func (a apart) wasHere(ctx context.Context, id flashgate.SaleID) (bool, error) {
+	audits, err := a.records.Audits(ctx, id, 1000)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(audits, func(r flashgate.Audit) bool { return r.Action == flashgate.AuditSaleRemoved }) {
+		return true, nil
+	}
+	switch _, err := a.stock.View(ctx, id); {
+	case flashgate.ErrorCode(err) == flashgate.CodeNotFound:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return false, fmt.Errorf("the gate has sale %s, and the database never had it: MYSQL_DSN and REDIS_URL are of two sites", id)
 }
 
 // drained returns where a sale rests when nothing of it is held, in the outbox or in the

@@ -1,11 +1,13 @@
 package main_test
 
 import (
+	"database/sql"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"flashgate"
+	"flashgate/internal/mysql"
 	"flashgate/internal/redis"
 	"flashgate/jmeter/realsite"
 
@@ -75,14 +77,75 @@ func TestCleanRealBackends(t *testing.T) {
 		t.Fatalf("the sale was taken away all the same: %v", err)
 	}
 	s.Work(t, nil)
-	for range 2 {
-		if out, errs, exit := usersWith(t, s.Env(), args...); exit != 0 || out != "" {
-			t.Fatalf("exit %d\n%s%s", exit, out, errs)
+	for range 2 { // two at once, and once more
+		ended := make(chan string, 2)
+		for range cap(ended) {
+			go func() {
+				said := "not run"
+				defer func() { ended <- said }()
+				_, errs, exit := usersWith(t, s.Env(), args...)
+				said = strings.Repeat(errs, exit)
+			}()
+		}
+		for range cap(ended) {
+			if errs := <-ended; errs != "" {
+				t.Errorf("two at once: %s", errs)
+			}
 		}
 		wantNothingLeft(t, s, members, orders)
 	}
 	if _, errs, exit := usersWith(t, s.Env(), "--csv", file, "--sale", "run", "--units", "3", "1"); exit != 0 {
 		t.Errorf("a sale of the same id: %s", errs)
+	}
+}
+
+// A database that never had the sale says nothing of the gate that has it: half of the
+// settings may be those of another site.
+func TestCleanGateOfAnotherSite(t *testing.T) {
+	t.Parallel()
+	s := realsite.Start(t)
+	s.Work(t, nil)
+	file := filepath.Join(t.TempDir(), "users.csv")
+	if _, errs, exit := usersWith(t, s.Env(), "--csv", file, "--sale", "run", "--units", "3", "5"); exit != 0 {
+		t.Fatal(errs)
+	}
+	if _, err := s.Database.ChangeSale(t.Context(), "run", flashgate.SaleChange{Close: true}); err != nil {
+		t.Fatal(err)
+	}
+	view := func() flashgate.StockView {
+		v, err := s.Gate.View(t.Context(), "run")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	realsite.Wait(t, "the gate hears that the sale is over", func() bool { v := view(); return !v.Now.Before(v.Ends) })
+	other := strings.Replace(s.DSN, "/shop", "/other", 1)
+	db, err := sql.Open("mysql", s.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE other"); err != nil {
+		t.Fatal(err)
+	}
+	store, err := mysql.Open(mysql.Config{DSN: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	env := append([]string{"MYSQL_DSN=" + other}, s.Env()[1:]...)
+	if _, errs, exit := usersWith(t, env, "--clean", "--csv", file, "--sale", "run"); exit != 1 || !strings.Contains(errs, "are of two sites") {
+		t.Errorf("exit %d, %s", exit, errs)
+	}
+	if v := view(); !v.Open || v.Free != 3 {
+		t.Errorf("the gate is %+v", v)
+	}
+	if _, errs, exit := usersWith(t, env, "--clean", "--csv", file, "--sale", "none"); exit != 0 {
+		t.Errorf("a sale that nobody knows: exit %d, %s", exit, errs)
 	}
 }
 

@@ -14,7 +14,8 @@
 // --clean wants a sale that has ended, or --close, and on the real backends AMQP_URL as
 // well: a message that is still in the queue would leave a dead letter behind. It refuses
 // users who are not a load test's, and a sale in which somebody else has ordered; it may
-// be repeated. It ends with 2 for a command line or a file that cannot be meant, and with
+// be repeated. Whatever fails, or when it is stopped, it takes away what it has made until
+// then. It ends with 2 for a command line or a file that cannot be meant, and with
 // 1 when it was refused or something was away.
 package main
 
@@ -141,47 +142,64 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if o.sale.ID != "" {
-		if err := createSale(ctx, service, &o); err != nil {
-			return err
-		}
-		defer func() {
-			if err != nil {
-				err = withoutSale(ctx, b, service, o, err)
-			}
-		}()
-		if err := untilOpen(ctx, b.Config.Stock, o); err != nil {
-			return err
-		}
-	}
-	crowd, err := service.CreateCrowd(ctx, o.n)
+	f, err := newFile(o.csv)
 	if err != nil {
 		return err
 	}
-	if err := write(o.csv, crowd); err != nil {
-		return errors.Join(err, service.RemoveCrowd(context.WithoutCancel(ctx), crowd))
+	defer f.close()
+	m := &made{}
+	if err = m.make(ctx, service, b.Config.Stock, o); err == nil {
+		err = f.write(m.crowd)
 	}
-	return nil
-}
-
-// undoing bounds how long a sale is taken away again of which nobody will hear.
-const undoing = 15 * time.Second
-
-// withoutSale takes the new sale away, and returns why.
-func withoutSale(ctx context.Context, b *backend.Backend, service *shop.Service, o options, why error) error {
-	o.close, o.patient = true, undoing
-	if err := removeSale(context.WithoutCancel(ctx), b, service, o, nil); err != nil {
-		return fmt.Errorf("%w; sale %s was left behind: %w", why, o.sale.ID, err)
+	if err == nil {
+		return nil
 	}
-	return why
-}
-
-func createSale(ctx context.Context, service *shop.Service, o *options) error {
-	// A little back, so that no gateway's clock is before it.
-	o.sale.Starts = time.Now().Add(-time.Minute)
-	o.sale.Ends = time.Now().Add(o.open)
-	_, err := service.CreateSale(ctx, administrator, o.sale)
+	if back := m.takeBack(ctx, b, service, o); back != nil {
+		err = fmt.Errorf("%w; what was made until then is still there: %w", err, back)
+		if len(m.crowd) > 0 { // without the file nobody could take them away later
+			err = errors.Join(err, f.write(m.crowd))
+		}
+	}
 	return err
+}
+
+// made is what a run has made until now.
+type made struct {
+	sale  bool
+	crowd []shop.Member
+}
+
+func (m *made) make(ctx context.Context, service *shop.Service, stock flashgate.Stock, o options) (err error) {
+	if o.sale.ID != "" {
+		// A little back, so that no gateway's clock is before it.
+		o.sale.Starts = time.Now().Add(-time.Minute)
+		o.sale.Ends = time.Now().Add(o.open)
+		if _, err := service.CreateSale(ctx, administrator, o.sale); err != nil {
+			return err
+		}
+		m.sale = true
+		if err := untilOpen(ctx, stock, o); err != nil {
+			return err
+		}
+	}
+	m.crowd, err = service.CreateCrowd(ctx, o.n)
+	return err
+}
+
+// backPatience is within what a caller waits who has asked it to stop.
+const backPatience = 15 * time.Second
+
+// takeBack takes it away again, also when ctx has ended.
+func (m *made) takeBack(ctx context.Context, b *backend.Backend, service *shop.Service, o options) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backPatience)
+	defer cancel()
+	if m.sale {
+		o.close, o.patient = true, backPatience
+		if err := removeSale(ctx, b, service, o, m.crowd); err != nil {
+			return err
+		}
+	}
+	return service.RemoveCrowd(ctx, m.crowd)
 }
 
 // check reports whether the gate sells a sale: one that it has lost or was told to close
@@ -199,8 +217,8 @@ func check(ctx context.Context, o options) (err error) {
 	return err
 }
 
-// untilOpen waits until the gate sells: on the real backends a worker opens it a moment
-// later.
+// untilOpen waits until the gate sells the new sale: on the real backends a worker opens
+// it a moment later.
 func untilOpen(ctx context.Context, stock flashgate.Stock, o options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.patient)
 	defer cancel()
@@ -217,15 +235,4 @@ func untilOpen(ctx context.Context, stock flashgate.Stock, o options) error {
 		case <-tick.C:
 		}
 	}
-}
-
-func write(file string, crowd []shop.Member) error {
-	if file == "-" {
-		return shop.WriteCSV(os.Stdout, crowd)
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(shop.WriteCSV(f, crowd), f.Close())
 }

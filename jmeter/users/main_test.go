@@ -1,16 +1,13 @@
 package main_test
 
 import (
-	"database/sql"
 	"encoding/csv"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"flashgate"
 	"flashgate/internal/sqlite"
@@ -169,51 +166,5 @@ func TestCheck(t *testing.T) {
 	}
 	if out, errs, exit := users(t, folder, "--check", "--sale", "run"); exit != 0 || out+errs != "" {
 		t.Errorf("open: exit %d, %q, %q", exit, out, errs)
-	}
-}
-
-// A run that is stopped while it makes users leaves none behind, and no sale.
-func TestStopped(t *testing.T) {
-	t.Parallel()
-	folder, store := site(t)
-	file := filepath.Join(t.TempDir(), "users.csv")
-	cmd := exec.CommandContext(t.Context(), binary, "--csv", file, "--sale", "run", "1000000")
-	cmd.Env = []string{"FLASHGATE_DATA=" + folder}
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(folder, "flashgate.db")+"?mode=ro&_pragma=busy_timeout(5000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	count := func() (n int) {
-		if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM users").Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for deadline := time.Now().Add(time.Minute); count() == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("no user was made in a minute")
-		}
-		runtime.Gosched()
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("%v\n%s", err, errs.String())
-	}
-	if n := count(); n != 0 {
-		t.Errorf("%d users are left\n%s", n, errs.String())
-	}
-	if sales, err := store.Sales(t.Context()); err != nil || len(sales) != 0 {
-		t.Errorf("%d sales are left, %v", len(sales), err)
-	}
-	if _, err := os.Stat(file); err == nil {
-		t.Error("there is a file of users")
 	}
 }

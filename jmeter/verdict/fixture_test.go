@@ -240,8 +240,15 @@ func (a answer) red() string {
 
 func command(ctx context.Context, t *testing.T, args ...string) answer {
 	t.Helper()
+	return commandWith(ctx, t, nil, args...)
+}
+
+// commandWith runs it with these settings only.
+func commandWith(ctx context.Context, t *testing.T, env []string, args ...string) answer {
+	t.Helper()
 	readSources(t)
 	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append([]string{}, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

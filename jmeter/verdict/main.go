@@ -60,11 +60,19 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.dsn, "mysql", "", "`DSN` of MySQL or MariaDB, as in MYSQL_DSN; this or --data")
 	f.StringVar(&o.redis, "redis", "", "`URL` of the gate's Redis, as in REDIS_URL; none: it is not looked at")
 	f.StringVar(&o.amqp, "amqp", "", "`URL` of RabbitMQ, as in AMQP_URL; none: it is not looked at")
+	servers := f.Bool("env", false, "take those three that are not given from MYSQL_DSN, REDIS_URL and AMQP_URL: every user of the machine can read a command line")
 	f.IntVar(&o.users, "users", 1, "how many buyers must have pressed the button at least")
 	f.BoolVar(&o.allowRejected, "allow-sold-out", false, "orders may be rejected after a 202: the gate has lost its last writes in this run")
 	f.DurationVar(&o.wait, "wait", 15*time.Second, "how long orders may still come in before a check is red for good")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if *servers {
+		for name, to := range map[string]*string{"MYSQL_DSN": &o.dsn, "REDIS_URL": &o.redis, "AMQP_URL": &o.amqp} {
+			if *to == "" {
+				*to = os.Getenv(name)
+			}
+		}
 	}
 	o.interval = 250 * time.Millisecond
 	if f.NArg() > 0 {

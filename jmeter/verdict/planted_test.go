@@ -108,8 +108,7 @@ func (r *ran) press(t *testing.T, user flashgate.UserID) {
 func (r *ran) verdict(t *testing.T, wait string) answer {
 	t.Helper()
 	plan := fmt.Sprintf(`{"units": %d, "honest_success": 1, "labels": {"buy": {"codes": ["202", "409"], "at_least": 1}}}`, len(r.users))
-	return command(t.Context(), t, "--plan", planFile(t, plan), "--results", r.results(t), "--sale", string(r.sale), "--wait", wait,
-		"--mysql", r.DSN, "--redis", r.RedisURL, "--amqp", r.AMQPURL)
+	return commandWith(t.Context(), t, r.Env(), "--plan", planFile(t, plan), "--results", r.results(t), "--sale", string(r.sale), "--wait", wait, "--env")
 }
 
 // want judges and fails the test unless these checks are red, and those alone.

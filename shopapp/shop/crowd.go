@@ -25,13 +25,10 @@ var crowds atomic.Int64
 // crowdMobile is the form of a member's number: 16 digits, which no visitor can have.
 var crowdMobile = regexp.MustCompile(`^9[0-9]{15}$`)
 
-// crowdBatch is how many users are written at once.
-const crowdBatch = 500
-
 // CreateCrowd makes n customers with a session each, for tests under load. Their
-// passwords are hashed at the cost of TestHash: never call it on a real shop. When it
-// fails, or ctx ends, those that were made are taken away again.
-func (s *Service) CreateCrowd(ctx context.Context, n int) (members []Member, err error) {
+// passwords are hashed at the cost of TestHash: never call it on a real shop. After an
+// error they are those who may have been made, so that RemoveCrowd can take them away.
+func (s *Service) CreateCrowd(ctx context.Context, n int) ([]Member, error) {
 	const op = "shop.CreateCrowd"
 	if n < 1 || n > 1_000_000 {
 		return nil, flashgate.Invalid(op, "n", "must be between 1 and 1000000")
@@ -43,52 +40,37 @@ func (s *Service) CreateCrowd(ctx context.Context, n int) (members []Member, err
 	// A batch is written to its end: what becomes of a write that was left is not known.
 	whole := context.WithoutCancel(ctx)
 	prefix := fmt.Sprintf("9%09d", (time.Now().UnixMicro()+crowds.Add(1))%1_000_000_000)
-	for len(members) < n {
+	out := make([]Member, 0, n)
+	for len(out) < n {
 		if err := context.Cause(ctx); err != nil {
-			return nil, s.withoutCrowd(whole, members, err)
+			return out, err
 		}
-		users := make([]flashgate.User, 0, crowdBatch)
-		for i := len(members); i < min(n, len(members)+crowdBatch); i++ {
+		users := make([]flashgate.User, 0, 500)
+		for i := len(out); i < min(n, len(out)+500); i++ {
 			hash, err := h.hash(whole, CrowdPassword)
 			if err != nil {
-				return nil, s.withoutCrowd(whole, members, err)
+				return out, err
 			}
 			users = append(users, flashgate.User{ID: newUserID(), Mobile: fmt.Sprintf("%s%06d", prefix, i), Name: fmt.Sprint("Tester ", i+1),
 				PasswordHash: hash, Role: flashgate.RoleCustomer, Created: time.Now()})
 		}
-		some, err := s.members(whole, users)
-		if members = append(members, some...); err != nil {
-			return nil, s.withoutCrowd(whole, members, err)
+		if err := s.cfg.Users.CreateUsers(whole, users); err != nil {
+			for _, u := range users { // the commit's answer may be what was lost
+				out = append(out, Member{User: u.ID, Mobile: u.Mobile})
+			}
+			return out, err
+		}
+		members, err := s.sessions(whole, users)
+		out = append(out, members...)
+		if err != nil {
+			return out, err
 		}
 	}
-	return members, nil
+	return out, nil
 }
 
-// withoutCrowd takes members away, and returns why.
-func (s *Service) withoutCrowd(ctx context.Context, members []Member, why error) error {
-	if len(members) == 0 {
-		return why
-	}
-	if err := s.RemoveCrowd(ctx, members); err != nil {
-		return fmt.Errorf("%w; %d users with numbers from %s on were left behind: %w", why, len(members), members[0].Mobile, err)
-	}
-	return why
-}
-
-// members writes users and logs them in. Those of an error may be there or not.
-func (s *Service) members(ctx context.Context, users []flashgate.User) ([]Member, error) {
-	err := s.cfg.Users.CreateUsers(ctx, users)
-	if err == nil {
-		return s.sessions(ctx, users)
-	}
-	out := make([]Member, len(users))
-	for i, u := range users {
-		out[i] = Member{User: u.ID, Mobile: u.Mobile}
-	}
-	return out, err
-}
-
-// sessions logs many users in at once, so that the store can share its commits.
+// sessions logs many users in at once, so that the store can share its commits. It
+// returns all of them, also with an error.
 func (s *Service) sessions(ctx context.Context, users []flashgate.User) ([]Member, error) {
 	out := make([]Member, len(users))
 	errs := make(chan error, len(users))
