@@ -1,6 +1,7 @@
 package jmeter_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"flashgate"
+	"flashgate/internal/sqlite"
 )
 
 // shop is a site that answers what a run asks before it begins.
@@ -57,13 +61,43 @@ func usersFile(t *testing.T, text string) string {
 
 const fiveUsers = "mobile,user,token\n1,a,ta\n2,b,tb\n3,c,tc\n4,d,td\n5,e,te\n"
 
+// closedSale has a sale one that an operator has closed.
+func closedSale(t *testing.T) (folder string) {
+	t.Helper()
+	folder = saleFolder(t, "one")
+	store, err := sqlite.Open(filepath.Join(folder, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.ChangeSale(t.Context(), "one", flashgate.SaleChange{Close: true}); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// closedGate has a sale one that is open in the database alone.
+func closedGate(t *testing.T) (folder string) {
+	t.Helper()
+	folder = saleFolder(t, "one")
+	db, err := sql.Open("sqlite", filepath.Join(folder, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM gate"); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 // Whatever is wrong with the input: one clear line, exit status 2, and JMeter was not
 // started.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
 	file := usersFile(t, fiveUsers)
 	good := map[string]string{
-		"USERS": "5", "SALE": "one", "USERS_CSV": file, "FLASHGATE_LOADTEST_KEY": "the-key", "FLASHGATE_DATA": t.TempDir(), "REPORT": "no",
+		"USERS": "5", "SALE": "one", "USERS_CSV": file, "FLASHGATE_LOADTEST_KEY": "the-key", "FLASHGATE_DATA": saleFolder(t, "one"), "REPORT": "no",
 	}
 	for _, c := range []struct {
 		name  string
@@ -92,6 +126,10 @@ func TestBadInputs(t *testing.T) {
 		{name: "users without a sale", other: map[string]string{"SALE": ""}, says: "say in which sale they buy, with SALE"},
 		{name: "users of nowhere", other: map[string]string{"TARGET": ""}, says: "say which, with TARGET"},
 		{name: "no database", other: map[string]string{"FLASHGATE_DATA": ""}, says: "set FLASHGATE_DATA, or MYSQL_DSN"},
+		{name: "no database there", other: map[string]string{"FLASHGATE_DATA": "none"}, says: "there is no flashgate.db in the folder"},
+		{name: "a sale of another database", other: map[string]string{"FLASHGATE_DATA": saleFolder(t, "two")}, says: "there is no sale one in the database"},
+		{name: "a sale that the shop does not show as closed", other: map[string]string{"FLASHGATE_DATA": closedSale(t)}, says: "sale one has ended or was closed"},
+		{name: "a closed gate", other: map[string]string{"FLASHGATE_DATA": closedGate(t)}, says: "the gate of sale one is closed"},
 		{name: "half of the real servers", other: map[string]string{"MYSQL_DSN": "x"}, says: "set REDIS_URL beside MYSQL_DSN"},
 		{name: "no number", other: map[string]string{"USERS": "many"}, says: `USERS is "many"`},
 		{name: "no seconds", other: map[string]string{"DURATION": "1h"}, says: `DURATION is "1h"`},
@@ -139,7 +177,7 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := load(t, []string{"run", c.set, "flash-sale"}, quick, "TARGET="+newShop(t, c.shop), "USERS=5", "SALE=one", "REPORT=no",
-				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+t.TempDir())
+				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+saleFolder(t, "one"))
 			if r.exit != 2 || !strings.Contains(r.says(), c.says) {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}

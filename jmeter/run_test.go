@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"flashgate"
 	"flashgate/internal/sqlite"
@@ -177,6 +178,22 @@ func shopFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := errors.Join(store.PutGoods(t.Context(), flashgate.Goods{ID: "1", Title: "Kettle", Price: 1000}), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// saleFolder is a data folder with a sale that is open.
+func saleFolder(t *testing.T, id flashgate.SaleID) string {
+	t.Helper()
+	dir := shopFolder(t)
+	store, err := sqlite.Open(filepath.Join(dir, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	sale := flashgate.Sale{ID: id, Goods: "1", Starts: now.Add(-time.Minute), Ends: now.Add(time.Hour), PerUser: 1, Seeded: 10}
+	if err := errors.Join(store.CreateSale(t.Context(), sale), store.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -99,7 +99,10 @@ func (g *game) prepare(ctx context.Context) error {
 	if err := g.r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict"); err != nil {
 		return err
 	}
-	if g.users != "" || p.Users+p.Units == 0 {
+	if g.users != "" {
+		return g.checkGate(ctx)
+	}
+	if p.Users+p.Units == 0 {
 		return nil
 	}
 	if err := g.make(ctx); err != nil {
@@ -128,6 +131,15 @@ func (g *game) checkData(ctx context.Context, ask *asker) error {
 	return nil
 }
 
+// checkGate asks the gate whether it would sell: the shop shows a sale as open whose gate
+// is closed. One that was made for the run has opened.
+func (g *game) checkGate(ctx context.Context) error {
+	if g.plan.Units == 0 {
+		return nil
+	}
+	return g.usersCommand(ctx, "--check", "--sale", g.sale)
+}
+
 // make makes users, and the sale if the plan has one.
 func (g *game) make(ctx context.Context) error {
 	file := filepath.Join(g.r.tmp, g.plan.name+"-"+strconv.FormatInt(time.Now().UnixNano(), 36)+".csv")
@@ -154,7 +166,7 @@ func (g *game) usersCommand(ctx context.Context, args ...string) error {
 	var said bytes.Buffer
 	exit, err := exitOf(ctx, cmd, io.Discard, &said)
 	if err == nil && exit != 0 {
-		err = errors.New(strings.TrimSpace(said.String()))
+		err = errors.New(strings.TrimPrefix(strings.TrimSpace(said.String()), "users: "))
 	}
 	return err
 }

@@ -5,6 +5,7 @@
 //	users [--csv FILE] N                        N customers; FILE is - by default: standard output
 //	users [--csv FILE] --sale ID --units U N    also a sale of U units that is open now
 //	users --clean --csv FILE [--sale ID]        takes them away again, and the sale with all that is about it
+//	users --check --sale ID                     says whether the sale can be bought in, in the database and at the gate
 //
 // It works through the shop's own code on the backends that the settings name
 // (FLASHGATE_DATA, or MYSQL_DSN and REDIS_URL), which a running site may use. The
@@ -14,7 +15,7 @@
 // --clean wants a sale that has ended, or --close, and on the real backends AMQP_URL as
 // well: a message that is still in the queue would leave a dead letter behind. It refuses
 // users who are not a load test's, and a sale in which somebody else has ordered; it may
-// be repeated. It ends with 2 for a command line or a file that cannot be meant, and with
+// be repeated. The command ends with 2 for a command line or a file that cannot be meant, and with
 // 1 when it was refused or something was away.
 package main
 
@@ -46,8 +47,11 @@ func main() {
 		os.Exit(2)
 	}
 	work := run
-	if o.clean {
+	switch {
+	case o.clean:
 		work = clean
+	case o.check:
+		work = check
 	}
 	if err := work(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "users:", err)
@@ -60,6 +64,7 @@ type options struct {
 	n       int
 	csv     string
 	clean   bool
+	check   bool
 	close   bool           // end the sale before it is taken away
 	sale    flashgate.Sale // ID is empty: none
 	open    time.Duration  // how long the sale is open
@@ -81,6 +86,7 @@ func parse(args []string) (o options, err error) {
 	f.DurationVar(&o.open, "for", time.Hour, "how long the sale is open from now on")
 	f.DurationVar(&o.patient, "wait", 30*time.Second, "how long to wait until the gate sells it, or until it is at rest")
 	f.BoolVar(&o.clean, "clean", false, "take the users of --csv away, and the sale")
+	f.BoolVar(&o.check, "check", false, "make nothing: end with 1 and say why when the sale cannot be bought in")
 	f.BoolVar(&o.close, "close", false, "with --clean: end the sale first")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -92,6 +98,9 @@ func parse(args []string) (o options, err error) {
 		return o, errors.New("--clean needs --csv: the file of the users who are to go")
 	case o.close && (!o.clean || *sale == ""):
 		return o, errors.New("--close is for --clean with --sale")
+	case o.check && (o.clean || *sale == "" || f.NArg() > 0):
+		return o, errors.New("--check takes --sale, and nothing else")
+	case o.check:
 	case !o.clean && f.NArg() != 1:
 		return o, errors.New("say how many customers: users [flags] N")
 	case !o.clean:
