@@ -159,6 +159,21 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
+// A site that asks for no captcha needs no key: the plan is told so, and JMeter starts.
+func TestAKeyIsForCaptchas(t *testing.T) {
+	t.Parallel()
+	for captcha, exit := range map[string]int{"true": 2, "false": 1} {
+		t.Run(captcha, func(t *testing.T) {
+			t.Parallel()
+			r := load(t, []string{"run", "-wait", "0s", "-Jcaptcha=" + captcha, "seckill-classic"}, "JMETER="+fake(t, nobodyCame), "TARGET="+newShop(t, shop{noKey: true}),
+				"USERS=5", "SALE=one", "USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_DATA="+saleFolder(t, "one"), "REPORT=no")
+			if r.exit != exit || strings.Contains(r.log, "set FLASHGATE_LOADTEST_KEY") != (captcha == "true") {
+				t.Errorf("exit %d, want %d in\n%s%s", r.exit, exit, r.log, r.out)
+			}
+		})
+	}
+}
+
 // Who runs a plan by hand has no preflight: the plan looks at its settings itself.
 // What is given by -J reaches the plan alone.
 func testThePlanLooksAtItsSettings(t *testing.T) {
