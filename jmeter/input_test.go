@@ -1,6 +1,7 @@
 package jmeter_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"flashgate"
+	"flashgate/internal/sqlite"
 )
 
 // shop is a site that answers what a run asks before it begins.
@@ -68,13 +72,43 @@ func usersFile(t *testing.T, text string) string {
 
 const fiveUsers = "mobile,user,token\n1,a,ta\n2,b,tb\n3,c,tc\n4,d,td\n5,e,te\n"
 
+// closedSale has a sale one that an operator has closed.
+func closedSale(t *testing.T) (folder string) {
+	t.Helper()
+	folder = saleFolder(t, "one")
+	store, err := sqlite.Open(filepath.Join(folder, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.ChangeSale(t.Context(), "one", flashgate.SaleChange{Close: true}); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// closedGate has a sale one that is open in the database alone.
+func closedGate(t *testing.T) (folder string) {
+	t.Helper()
+	folder = saleFolder(t, "one")
+	db, err := sql.Open("sqlite", filepath.Join(folder, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM gate"); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 // Whatever is wrong with the input: one clear line, exit status 2, and JMeter was not
 // started.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
 	file := usersFile(t, fiveUsers)
 	good := map[string]string{
-		"USERS": "5", "SALE": "one", "USERS_CSV": file, "FLASHGATE_LOADTEST_KEY": "the-key", "FLASHGATE_DATA": t.TempDir(), "REPORT": "no",
+		"USERS": "5", "SALE": "one", "USERS_CSV": file, "FLASHGATE_LOADTEST_KEY": "the-key", "FLASHGATE_DATA": saleFolder(t, "one"), "REPORT": "no",
 	}
 	for _, c := range []struct {
 		name  string
@@ -101,10 +135,13 @@ func TestBadInputs(t *testing.T) {
 		{name: "no users", other: map[string]string{"USERS_CSV": usersFile(t, fiveUsers[:18])}, says: "has no users"},
 		{name: "too few users", other: map[string]string{"USERS": "6"}, says: "has 5 users, and 6 are to come"},
 		{name: "users of another site", shop: shop{out: true}, says: "does not know the first session"},
-		{name: "a sale whose gate is closed", says: "sale one is not sold: users: the gate of sale one is closed"},
 		{name: "users without a sale", other: map[string]string{"SALE": ""}, says: "say in which sale they buy, with SALE"},
 		{name: "users of nowhere", other: map[string]string{"TARGET": ""}, says: "say which, with TARGET"},
 		{name: "no database", other: map[string]string{"FLASHGATE_DATA": ""}, says: "set FLASHGATE_DATA, or MYSQL_DSN"},
+		{name: "no database there", other: map[string]string{"FLASHGATE_DATA": "none"}, says: "there is no flashgate.db in the folder"},
+		{name: "a sale of another database", other: map[string]string{"FLASHGATE_DATA": saleFolder(t, "two")}, says: "there is no sale one in the database"},
+		{name: "a sale that the shop does not show as closed", other: map[string]string{"FLASHGATE_DATA": closedSale(t)}, says: "sale one has ended or was closed"},
+		{name: "a closed gate", other: map[string]string{"FLASHGATE_DATA": closedGate(t)}, says: "the gate of sale one is closed"},
 		{name: "half of the real servers", other: map[string]string{"MYSQL_DSN": "x"}, says: "set REDIS_URL beside MYSQL_DSN"},
 		{name: "real servers without the queue", other: map[string]string{"MYSQL_DSN": "x", "REDIS_URL": "redis://x", "USERS_CSV": "", "SALE": ""}, says: "set AMQP_URL beside MYSQL_DSN"},
 		{name: "a password in the address", other: map[string]string{"TARGET": "http://ann:secret@127.0.0.1:1"}, says: "the target must be an address such as"},
@@ -143,23 +180,16 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// The key is for captchas: where a plan is told to leave them out, none is asked for.
-func TestNoCaptchasNoKey(t *testing.T) {
+// A site that asks for no captcha needs no key: the plan is told so, and JMeter starts.
+func TestAKeyIsForCaptchas(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		captcha string
-		exit    int
-		says    string
-	}{
-		{"true", 2, "set FLASHGATE_LOADTEST_KEY"},
-		{"false", 1, "verdict: RED"}, // the fake's run: nobody came
-	} {
-		t.Run(c.captcha, func(t *testing.T) {
+	for captcha, exit := range map[string]int{"true": 2, "false": 1} {
+		t.Run(captcha, func(t *testing.T) {
 			t.Parallel()
-			r := load(t, []string{"run", "-wait", "0s", "-Jcaptcha=" + c.captcha, "seckill-classic"}, "USERS=5",
-				"JMETER="+fake(t, nobodyCame), "TARGET="+newShop(t, shop{noKey: true}), "FLASHGATE_DATA="+shopFolder(t))
-			if r.exit != c.exit || !strings.Contains(r.out+r.says(), c.says) {
-				t.Errorf("exit %d, want %d and %q in\n%s%s", r.exit, c.exit, c.says, r.log, r.out)
+			r := load(t, []string{"run", "-wait", "0s", "-Jcaptcha=" + captcha, "seckill-classic"}, "JMETER="+fake(t, nobodyCame), "TARGET="+newShop(t, shop{noKey: true}),
+				"USERS=5", "SALE=one", "USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_DATA="+saleFolder(t, "one"), "REPORT=no")
+			if r.exit != exit || strings.Contains(r.log, "set FLASHGATE_LOADTEST_KEY") != (captcha == "true") {
+				t.Errorf("exit %d, want %d in\n%s%s", r.exit, exit, r.log, r.out)
 			}
 		})
 	}
@@ -186,7 +216,7 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := load(t, []string{"run", c.set, "flash-sale"}, quick, "TARGET="+newShop(t, c.shop), "USERS=5", "SALE=one", "REPORT=no",
-				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t, "one"))
+				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+saleFolder(t, "one"))
 			if r.exit != 2 || !strings.Contains(r.says(), c.says) {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}

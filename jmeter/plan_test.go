@@ -139,6 +139,36 @@ func TestNoPlugIns(t *testing.T) {
 	}
 }
 
+// Where every sample must be a success, a code that is a failure is no permission: the run
+// is red with it all the same.
+func TestNoPermissionIsPointless(t *testing.T) {
+	t.Parallel()
+	strict := 0
+	for plan, text := range plans(t) {
+		form := readForm(t, plan)
+		if form.Honest < 1 {
+			continue
+		}
+		strict++
+		var successes strings.Builder // the lines of scripts that say what a success is
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, "setSuccessful(") {
+				successes.WriteString(line)
+			}
+		}
+		for label, l := range form.Labels {
+			for _, code := range l.Codes {
+				if code >= "400" && !strings.Contains(successes.String(), "'"+code+"'") {
+					t.Errorf("%s permits %s of %q, and honest_success is %v", plan, code, label, form.Honest)
+				}
+			}
+		}
+	}
+	if strict == 0 {
+		t.Error("no plan has honest_success 1")
+	}
+}
+
 // Every plan looks at its settings first, in the same way.
 func TestEveryPlanChecksItsSettings(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"flashgate"
@@ -27,7 +28,7 @@ func realSite(t *testing.T) (env []string) {
 		}
 	}
 	read(t, "../Caddyfile.real")
-	const key = "only-for-tests"
+	key := flashgate.NewKey() // no other test's
 	f, err := fleet.Start(t.Context(), fleet.Config{
 		Gateways: 1, Workers: 1, Bin: bin, Root: "..", Data: t.TempDir(), Keys: flashgate.NewKey(), LoadtestKey: key,
 		RedisURL: redis.URL(), AMQPURL: rabbit.URL(), MySQLDSN: maria.DSN("shop"),
@@ -46,11 +47,21 @@ func realSite(t *testing.T) (env []string) {
 }
 
 // On the real servers buyers log in, hear of their orders, pay and cancel, and the verdict
-// looks at the gate and the queues, too.
+// looks at the gate and the queues, too. Nothing secret is on a command line meanwhile.
 func testFlashSaleOnRealServers(t *testing.T) {
 	t.Parallel()
-	env := append(realSite(t), quick, "USERS=30", "UNITS=12", "RAMP_UP=1", "REPORT=no")
+	env := realSite(t)
+	var secrets []string
+	for _, setting := range env[1:] { // the servers' addresses have their passwords in them
+		_, value, _ := strings.Cut(setting, "=")
+		secrets = append(secrets, value)
+	}
+	env = append(env, quick, "USERS=30", "UNITS=12", "RAMP_UP=1", "REPORT=no")
+	seen := exposed(t, secrets...)
 	r := load(t, []string{"run", "-Jlogin=true", "-Jwatch=events", "-Jpay=50", "-Jcancel=50", "flash-sale"}, env...)
+	if lines := seen(); len(lines) > 0 {
+		t.Errorf("every user of the machine can read %q", lines)
+	}
 	if r.exit != 0 {
 		t.Fatalf("exit %d\n%s%s", r.exit, r.log, r.out)
 	}

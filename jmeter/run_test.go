@@ -175,21 +175,31 @@ func fake(t *testing.T, script string) string {
 	return name
 }
 
-// shopFolder is a data folder with the product that the run's sale is of, and with sales
-// that are open.
-func shopFolder(t *testing.T, sales ...flashgate.SaleID) string {
+// shopFolder is a data folder with the product that the run's sale is of.
+func shopFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	store, err := sqlite.Open(filepath.Join(dir, "flashgate.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	errs := store.PutGoods(t.Context(), flashgate.Goods{ID: "1", Title: "Kettle", Price: 1000})
-	for _, id := range sales {
-		errs = errors.Join(errs, store.CreateSale(t.Context(), flashgate.Sale{ID: id, Goods: "1", FlashPrice: 990, PerUser: 1, Seeded: 10,
-			Starts: time.Now().Add(-time.Hour), Ends: time.Now().Add(time.Hour)}))
+	if err := errors.Join(store.PutGoods(t.Context(), flashgate.Goods{ID: "1", Title: "Kettle", Price: 1000}), store.Close()); err != nil {
+		t.Fatal(err)
 	}
-	if err := errors.Join(errs, store.Close()); err != nil {
+	return dir
+}
+
+// saleFolder is a data folder with a sale that is open.
+func saleFolder(t *testing.T, id flashgate.SaleID) string {
+	t.Helper()
+	dir := shopFolder(t)
+	store, err := sqlite.Open(filepath.Join(dir, "flashgate.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	sale := flashgate.Sale{ID: id, Goods: "1", Starts: now.Add(-time.Minute), Ends: now.Add(time.Hour), PerUser: 1, Seeded: 10}
+	if err := errors.Join(store.CreateSale(t.Context(), sale), store.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return dir

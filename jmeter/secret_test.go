@@ -1,11 +1,12 @@
 package jmeter_test
 
 import (
-	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // commandLines are those of all processes, which every user of the machine can read.
@@ -13,7 +14,7 @@ func commandLines(t *testing.T) (lines []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%d processes, %v", len(files), err)
+		t.Errorf("%d processes, %v", len(files), err)
 	}
 	for _, name := range files {
 		if b, err := os.ReadFile(name); err == nil { // one that has just ended has none
@@ -23,71 +24,61 @@ func commandLines(t *testing.T) (lines []string) {
 	return lines
 }
 
-// silent is a server that takes connections and says nothing; asked is told of the first.
-func silent(t *testing.T) (address string, asked <-chan struct{}) {
+// exposed watches the command lines until stop is called, and gives those that have one of
+// the secrets.
+func exposed(t *testing.T, secrets ...string) (stop func() []string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	first := make(chan struct{})
+	var found []string
+	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		var conns []net.Conn
+		defer close(ended)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
 		for {
-			c, err := l.Accept()
-			if err != nil {
-				break
+			for _, line := range commandLines(t) {
+				if slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(line, s) }) && !slices.Contains(found, line) {
+					found = append(found, line)
+				}
 			}
-			if conns = append(conns, c); len(conns) == 1 {
-				close(first)
+			select {
+			case <-tick.C:
+			case <-end:
+				return
 			}
-		}
-		for _, c := range conns {
-			c.Close()
 		}
 	}()
-	return l.Addr().String(), first
+	return func() []string {
+		close(end)
+		<-ended
+		return found
+	}
 }
 
-// Passwords and the load-test key are on no command line while JMeter and the verdict
-// run, and in nothing that is printed.
+// The load-test key is not on JMeter's command line, and neither it nor a server's password
+// is in anything that is printed or kept.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
-	address, asked := silent(t)
 	args := filepath.Join(t.TempDir(), "args")
-	cmd, folder := prepared(t.Context(), t, []string{"run", "flash-sale"}, "USERS=5", "SALE=one", "USERS_CSV="+usersFile(t, fiveUsers), "REPORT=no",
-		"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "JMETER="+fake(t, `echo "$all" >`+args+"\n"+nobodyCame),
-		"MYSQL_DSN=root:the-password@tcp("+address+")/shop", "REDIS_URL=redis://:the-password@"+address, "AMQP_URL=amqp://root:the-password@"+address)
-	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	r := load(t, []string{"run", "-wait", "0s", "flash-sale"}, "USERS=5", "REPORT=no", "TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key",
+		"FLASHGATE_DATA="+shopFolder(t), "JMETER="+fake(t, `echo "$all" >`+args+"\n"+nobodyCame))
+	if r.exit != 1 {
+		t.Errorf("exit %d\n%s%s", r.exit, r.log, r.out)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-asked: // by the verdict
-	case err := <-ended:
-		t.Fatalf("it ended by itself: %v\n%s", err, said.String())
-	}
-	for _, line := range commandLines(t) {
-		if strings.Contains(line, "the-password") {
-			t.Errorf("a command line is %q", line)
-		}
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	<-ended
-	if text := read(t, args); strings.Contains(text, "the-key") {
+	if text := read(t, args); text == "" || strings.Contains(text, "the-key") {
 		t.Errorf("JMeter's is %q", text)
 	}
+	servers := load(t, []string{"run", "flash-sale"}, "USERS=5", "REPORT=no", "TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key",
+		"MYSQL_DSN=root:the-password@tcp(127.0.0.1:1)/shop", "REDIS_URL=redis://:the-password@127.0.0.1:1", "AMQP_URL=amqp://root:the-password@127.0.0.1:1")
+	if servers.exit != 2 {
+		t.Errorf("no servers: exit %d\n%s", servers.exit, servers.log)
+	}
 	for _, secret := range []string{"the-key", "the-password"} {
-		if strings.Contains(said.String(), secret) {
-			t.Errorf("it says\n%s", said.String())
+		for _, r := range []ran{r, servers} {
+			if strings.Contains(r.out+r.log, secret) {
+				t.Errorf("it says\n%s%s", r.log, r.out)
+			}
+			wantNowhere(t, r.resultsDir, secret)
 		}
-		wantNowhere(t, folder, secret)
 	}
 }
 

@@ -8,12 +8,21 @@ import (
 	"testing"
 )
 
-// shortForm is the part of a plan's JSON that this test looks at.
+// shortForm is the part of a plan's JSON that tests look at.
 type shortForm struct {
 	Labels map[string]struct {
 		Codes   []string
 		AtLeast int `json:"at_least"`
 	}
+	Honest float64 `json:"honest_success"`
+}
+
+func readForm(t *testing.T, plan string) (form shortForm) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(read(t, plan+".json")), &form); err != nil {
+		t.Fatalf("%s: %v", plan, err)
+	}
+	return form
 }
 
 // No plan may rot: each runs for a few seconds against one demo, and its labels, codes
@@ -39,10 +48,7 @@ func testEveryPlan(t *testing.T) {
 	}
 	for _, name := range names {
 		r.noFaults(t, name)
-		var form shortForm
-		if err := json.Unmarshal([]byte(read(t, name+".json")), &form); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		form := readForm(t, name)
 		rows, err := csv.NewReader(strings.NewReader(r.file(t, name+"/results.jtl"))).ReadAll()
 		if err != nil || len(rows) < 2 {
 			t.Fatalf("%s: %d lines, %v", name, len(rows), err)

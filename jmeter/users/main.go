@@ -5,6 +5,7 @@
 //	users [--csv FILE] N                        N customers; FILE is - by default: standard output
 //	users [--csv FILE] --sale ID --units U N    also a sale of U units that is open now
 //	users --clean --csv FILE [--sale ID]        takes them away again, and the sale with all that is about it
+//	users --check --sale ID                     says whether the sale can be bought in, in the database and at the gate
 //
 // It works through the shop's own code on the backends that the settings name
 // (FLASHGATE_DATA, or MYSQL_DSN and REDIS_URL), which a running site may use. The
@@ -15,7 +16,7 @@
 // well: a message that is still in the queue would leave a dead letter behind. It refuses
 // users who are not a load test's, and a sale in which somebody else has ordered; it may
 // be repeated. Whatever fails, or when it is stopped, it takes away what it has made until
-// then. It ends with 2 for a command line or a file that cannot be meant, and with
+// then. The command ends with 2 for a command line or a file that cannot be meant, and with
 // 1 when it was refused or something was away.
 package main
 
@@ -64,7 +65,7 @@ type options struct {
 	n       int
 	csv     string
 	clean   bool
-	check   bool           // only whether the gate sells the sale
+	check   bool
 	close   bool           // end the sale before it is taken away
 	sale    flashgate.Sale // ID is empty: none
 	open    time.Duration  // how long the sale is open
@@ -86,7 +87,7 @@ func parse(args []string) (o options, err error) {
 	f.DurationVar(&o.open, "for", time.Hour, "how long the sale is open from now on")
 	f.DurationVar(&o.patient, "wait", 30*time.Second, "how long to wait until the gate sells it, or until it is at rest")
 	f.BoolVar(&o.clean, "clean", false, "take the users of --csv away, and the sale")
-	f.BoolVar(&o.check, "check", false, "make nothing: say whether the gate sells --sale, which exists")
+	f.BoolVar(&o.check, "check", false, "make nothing: end with 1 and say why when the sale cannot be bought in")
 	f.BoolVar(&o.close, "close", false, "with --clean: end the sale first")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -99,10 +100,11 @@ func parse(args []string) (o options, err error) {
 	case o.close && (!o.clean || *sale == ""):
 		return o, errors.New("--close is for --clean with --sale")
 	case o.check && (o.clean || *sale == "" || f.NArg() > 0):
-		return o, errors.New("--check is for --sale alone")
-	case !o.clean && !o.check && f.NArg() != 1:
+		return o, errors.New("--check takes --sale, and nothing else")
+	case o.check:
+	case !o.clean && f.NArg() != 1:
 		return o, errors.New("say how many customers: users [flags] N")
-	case !o.clean && !o.check:
+	case !o.clean:
 		if o.n, err = strconv.Atoi(f.Arg(0)); err != nil || o.n < 1 {
 			return o, fmt.Errorf("%q is not a number of customers: it must be at least 1", f.Arg(0))
 		}
@@ -200,21 +202,6 @@ func (m *made) takeBack(ctx context.Context, b *backend.Backend, service *shop.S
 		}
 	}
 	return service.RemoveCrowd(ctx, m.crowd)
-}
-
-// check reports whether the gate sells a sale: one that it has lost or was told to close
-// looks open on the shop's pages all the same.
-func check(ctx context.Context, o options) (err error) {
-	b, _, err := open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	v, err := b.Config.Stock.View(ctx, o.sale.ID)
-	if flashgate.ErrorCode(err) == flashgate.CodeNotFound || err == nil && !v.Open {
-		return fmt.Errorf("the gate of sale %s is closed: does an order worker run?", o.sale.ID)
-	}
-	return err
 }
 
 // untilOpen waits until the gate sells the new sale: on the real backends a worker opens

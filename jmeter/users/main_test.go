@@ -138,8 +138,6 @@ func TestMistakes(t *testing.T) {
 		{nil, 2, "say how many customers"},
 		{[]string{"many"}, 2, `"many" is not a number of customers`},
 		{[]string{"0"}, 2, `"0" is not a number of customers`},
-		{[]string{"--check"}, 2, "--check is for --sale alone"},
-		{[]string{"--check", "--sale", "x", "1"}, 2, "--check is for --sale alone"},
 		{[]string{"--sale", "a/b", "1"}, 2, "must be 1 to 32 characters"},
 		{[]string{"--sale", "x", "--goods", "none", "1"}, 1, "no such product"},
 		{[]string{"--sale", "x", "--units", "-1", "1"}, 1, "stock"},
@@ -151,20 +149,5 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("exit %d, %q; want %d and %q", exit, errs, c.exit, c.says)
 			}
 		})
-	}
-}
-
-// The gate of a sale that it does not have sells nothing, whatever the shop's pages say.
-func TestCheck(t *testing.T) {
-	t.Parallel()
-	folder, _ := site(t)
-	if out, errs, exit := users(t, folder, "--check", "--sale", "run"); exit != 1 || errs != "users: the gate of sale run is closed: does an order worker run?\n" || out != "" {
-		t.Errorf("no gate: exit %d, %q, %q", exit, out, errs)
-	}
-	if _, errs, exit := users(t, folder, "--csv", filepath.Join(t.TempDir(), "users.csv"), "--sale", "run", "1"); exit != 0 {
-		t.Fatalf("exit %d, %s", exit, errs)
-	}
-	if out, errs, exit := users(t, folder, "--check", "--sale", "run"); exit != 0 || out+errs != "" {
-		t.Errorf("open: exit %d, %q, %q", exit, out, errs)
 	}
 }
