@@ -1,6 +1,7 @@
 package hiddenpath_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"maps"
@@ -26,12 +27,12 @@ import (
 // The method is that of Reparaz, Balasch and Verbauwhede, "Dude, is my code constant
 // time?" (DATE 2017): Welch's t-test on measurements that are cropped at a common
 // percentile. Its authors take |t| > 10 for a leak. A noisy machine can give that by
-// chance, so all of several rounds must say so. Two planted leaks show that the test sees
+// chance, so all of several rounds, each with tokens of its own, must say so. Two planted leaks show that the test sees
 // what it is to see: an answer before the MAC for an unknown key, and a look into the
 // store for a used token.
 func TestNobodyLearnsFromTheTimeOfARefusal(t *testing.T) {
 	rig := newTimingRig(t)
-	for name := range rig.tokens {
+	for name := range rig.next {
 		if name == madeUp {
 			continue
 		}
@@ -69,16 +70,17 @@ const (
 )
 
 type timingRig struct {
+	ctx        context.Context
 	handler    *hiddenpath.Handler
-	tokens     map[string][]*http.Request
-	unknownKey map[string]bool   // by path
-	usedKeys   map[string]string // one-time key by path
+	next       map[string]func() string // makes a token, by kind
+	unknownKey map[string]bool          // by path
+	usedKeys   map[string]string        // one-time key by path
 }
 
 func newTimingRig(t *testing.T) *timingRig {
 	o := newOrigin(t, nil)
 	g := gatewaytest.Run(t, o.inFront(downloads))
-	rig := &timingRig{handler: provision(t, ""), tokens: map[string][]*http.Request{}, unknownKey: map[string]bool{}, usedKeys: map[string]string{}}
+	rig := &timingRig{ctx: t.Context(), handler: provision(t, ""), unknownKey: map[string]bool{}, usedKeys: map[string]string{}}
 	strange, err := flashgate.ParseKeyring(flashgate.NewKey())
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +99,7 @@ func newTimingRig(t *testing.T) *timingRig {
 		}
 		return token
 	}
-	for kind, next := range map[string]func() string{
+	rig.next = map[string]func() string{
 		// Of the shape of a token, as a visitor who has seen some makes it up: else other
 		// characters alone, of which some are read faster, would make a difference.
 		madeUp: func() string {
@@ -115,18 +117,26 @@ func newTimingRig(t *testing.T) *timingRig {
 		"expired":                   func() string { return mint(keys, "7", "mine", -time.Hour) },
 		"a retired key's":           func() string { return mint(strange, "7", "mine", time.Hour) },
 		"another file's":            func() string { return put(mint(keys, "8", "mine", time.Hour), "f") },
-	} {
-		for range timingTokens {
-			token := next()
-			path := "/files/7/get/" + token
-			rig.unknownKey[path] = kind == madeUp
-			if kind == "another session's, used" {
-				rig.usedKeys[path] = hiddenpath.OneTimeKey(token)
-			}
-			rig.tokens[kind] = append(rig.tokens[kind], request(t.Context(), path))
-		}
 	}
 	return rig
+}
+
+// requests makes some of a kind and as many of made-up tokens, by turns. A round has new
+// ones: their characters, and where they lie in memory, make a difference that would stay the
+// same over all rounds.
+func (rig *timingRig) requests(kind string) (kinds [2][]*http.Request) {
+	for range timingTokens {
+		for side, k := range [2]string{madeUp, kind} {
+			token := rig.next[k]()
+			path := "/files/7/get/" + token
+			rig.unknownKey[path] = k == madeUp
+			if k == "another session's, used" {
+				rig.usedKeys[path] = hiddenpath.OneTimeKey(token)
+			}
+			kinds[side] = append(kinds[side], request(rig.ctx, path))
+		}
+	}
+	return kinds
 }
 
 // leaks measures a kind against made-up tokens. It returns the least |t| of the rounds
@@ -149,7 +159,7 @@ func (w quietWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (w quietWriter) WriteHeader(int)             {}
 
 func (rig *timingRig) welch(kind string, serve func(http.ResponseWriter, *http.Request, caddyhttp.Handler) error) float64 {
-	kinds := [2][]*http.Request{rig.tokens[madeUp], rig.tokens[kind]}
+	kinds := rig.requests(kind)
 	var took [2][]float64
 	w := quietWriter{http.Header{}}
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { panic("a bad token has passed") })
@@ -183,7 +193,7 @@ func (rig *timingRig) welch(kind string, serve func(http.ResponseWriter, *http.R
 // TestTimingFigures prints |t| of one round for each kind, with -v.
 func TestTimingFigures(t *testing.T) {
 	rig := newTimingRig(t)
-	for _, kind := range slices.Sorted(maps.Keys(rig.tokens)) {
+	for _, kind := range slices.Sorted(maps.Keys(rig.next)) {
 		if v := rig.welch(kind, rig.handler.ServeHTTP); math.IsNaN(v) {
 			t.Errorf("%s: no measurements", kind)
 		} else {
