@@ -202,6 +202,7 @@ func TestExitStatus(t *testing.T) {
 		{"JMeter fails", "exit 3", 2, "JMeter failed"},
 		{"no results file", "exit 0", 2, "results.jtl: no such file"},
 		{"not with our properties", `echo label >"$results"`, 2, "-q jmeter/flashgate.properties"},
+		{"a full disk", nobodyCame + "\necho 'summary +  300 in 00:00:01 = 300.0/s Avg:'; echo 'summary =   7763 in 00:00:13 =  605.4/s Avg:'", 2, "has 0 of the 7763 samples"},
 		{"the plan's own check", nobodyCame + "\n" + `echo '1,1,setup,setup,"sale 1 has ended, it says",false,,,,,,' >>"$results"`, 2, "sale 1 has ended, it says"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
