@@ -154,7 +154,7 @@ func testThePlanLooksAtItsSettings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := load(t, []string{"run", c.set, "flash-sale"}, quick, "TARGET="+newShop(t, c.shop), "USERS=5", "SALE=one", "REPORT=no",
-				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+t.TempDir())
+				"USERS_CSV="+usersFile(t, fiveUsers), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+shopFolder(t))
 			if r.exit != 2 || !strings.Contains(r.says(), c.says) {
 				t.Errorf("exit %d, want 2 and %q in\n%s%s", r.exit, c.says, r.log, r.out)
 			}

@@ -247,6 +247,22 @@ func TestFiguresThatAreNotThere(t *testing.T) {
 	nothingLeft(t, folder)
 }
 
+// A folder that is not the site's is left as it is.
+func TestAnotherFolder(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "typo")
+	for _, more := range [][]string{nil, {"SALE=one", "USERS_CSV=" + usersFile(t, fiveUsers)}} {
+		r := load(t, []string{"run", "flash-sale"}, append(more, "USERS=5", "JMETER="+fake(t, "echo JMeter was started >&2"),
+			"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+folder)...)
+		if r.exit != 2 || !strings.Contains(r.says(), "has no flashgate.db: FLASHGATE_DATA is not the site's") || strings.Contains(r.log, "was started") {
+			t.Errorf("exit %d\n%s%s", r.exit, r.log, r.out)
+		}
+		if _, err := os.Stat(folder); err == nil {
+			t.Error("the folder was made")
+		}
+	}
+}
+
 // Two runs into one folder would mix their results.
 func TestOneFolderForTwo(t *testing.T) {
 	t.Parallel()

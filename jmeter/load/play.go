@@ -114,6 +114,11 @@ func (g *game) prepare(ctx context.Context) error {
 	if err := g.r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict"); err != nil {
 		return err
 	}
+	if p.Users+p.Units > 0 {
+		if err := g.site.checkData(); err != nil {
+			return err
+		}
+	}
 	if g.users != "" || p.Users+p.Units == 0 {
 		return nil
 	}
