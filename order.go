@@ -128,10 +128,14 @@ type Ledger interface {
 // request, without gate and queue. It has no batches: each call waits for the sale's row.
 type Placer interface {
 	// Place is Decide of one reservation in a transaction of its own, but that an order
-	// which would be rejected leaves no row: the decision only says why. Errors: CodeInvalid
-	// for a reservation that is not valid, of another sale, or whose id another one has;
-	// CodeNotFound without the sale. After any other error it is not known whether the order
-	// was placed: repeat the same call.
+	// which would be rejected leaves no row: the decision only says why. Where gate and
+	// database share transactions, what the gate holds is not placed for somebody else.
+	// Where they do not, nothing knows it in time: beside a gate that sells, one that was
+	// accepted there may be rejected.
+	//
+	// Errors: CodeInvalid for a reservation that is not valid, of another sale, or whose id
+	// another one has; CodeNotFound without the sale. After any other error it is not known
+	// whether the order was placed: repeat the same call.
 	Place(ctx context.Context, sale SaleID, r Reservation, ttl time.Duration) (Decision, error)
 }
 

@@ -138,7 +138,7 @@ func TestBadInputs(t *testing.T) {
 		{name: "users without a sale", other: map[string]string{"SALE": ""}, says: "say in which sale they buy, with SALE"},
 		{name: "users of nowhere", other: map[string]string{"TARGET": ""}, says: "say which, with TARGET"},
 		{name: "no database", other: map[string]string{"FLASHGATE_DATA": ""}, says: "set FLASHGATE_DATA, or MYSQL_DSN"},
-		{name: "no database there", other: map[string]string{"FLASHGATE_DATA": "none"}, says: "there is no flashgate.db in the folder"},
+		{name: "no database there", other: map[string]string{"FLASHGATE_DATA": "none"}, says: "has no flashgate.db: FLASHGATE_DATA is not the site's"},
 		{name: "a sale of another database", other: map[string]string{"FLASHGATE_DATA": saleFolder(t, "two")}, says: "there is no sale one in the database"},
 		{name: "a sale that the shop does not show as closed", other: map[string]string{"FLASHGATE_DATA": closedSale(t)}, says: "sale one has ended or was closed"},
 		{name: "a closed gate", other: map[string]string{"FLASHGATE_DATA": closedGate(t)}, says: "the gate of sale one is closed"},

@@ -219,6 +219,7 @@ func TestExitStatus(t *testing.T) {
 		{"JMeter fails", "exit 3", 2, "JMeter failed"},
 		{"no results file", "exit 0", 2, "results.jtl: no such file"},
 		{"not with our properties", `echo label >"$results"`, 2, "-q jmeter/flashgate.properties"},
+		{"a full disk", nobodyCame + "\necho 'summary +  300 in 00:00:01 = 300.0/s Avg:'; echo 'summary =   7763 in 00:00:13 =  605.4/s Avg:'", 2, "has 0 of the 7763 samples"},
 		{"the plan's own check", nobodyCame + "\n" + `echo '1,1,setup,setup,"sale 1 has ended, it says",false,,,,,,' >>"$results"`, 2, "sale 1 has ended, it says"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -261,6 +262,22 @@ func TestFiguresThatAreNotThere(t *testing.T) {
 		t.Errorf("%v\n%s", err, said)
 	}
 	nothingLeft(t, folder)
+}
+
+// A folder that is not the site's is left as it is.
+func TestAnotherFolder(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "typo")
+	for _, more := range [][]string{nil, {"SALE=one", "USERS_CSV=" + usersFile(t, fiveUsers)}} {
+		r := load(t, []string{"run", "flash-sale"}, append(more, "USERS=5", "JMETER="+fake(t, "echo JMeter was started >&2"),
+			"TARGET="+newShop(t, shop{}), "FLASHGATE_LOADTEST_KEY=the-key", "FLASHGATE_DATA="+folder)...)
+		if r.exit != 2 || !strings.Contains(r.says(), "has no flashgate.db: FLASHGATE_DATA is not the site's") || strings.Contains(r.log, "was started") {
+			t.Errorf("exit %d\n%s%s", r.exit, r.log, r.out)
+		}
+		if _, err := os.Stat(folder); err == nil {
+			t.Error("the folder was made")
+		}
+	}
 }
 
 // Two runs into one folder would mix their results.

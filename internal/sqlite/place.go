@@ -52,14 +52,41 @@ func (t *txn) refusal(op string, id flashgate.SaleID, r flashgate.Reservation) (
 	if err := t.row("buyer", id, r.User).Scan(&taken); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
 	}
+	free := sale.StockLeft
+	known, held, err := t.gateOrder(r.Order)
+	switch {
+	case err != nil:
+		return "", err
+	case held && (known.User != r.User || known.Units != r.Units):
+		return "", flashgate.Invalid(op, "order", "is the id of another order")
+	case !held:
+		// What the gate has promised to others, and to this user, is theirs.
+		if taken, free, err = t.promised(id, r.User); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case taken+r.Units > sale.PerUser:
 		return flashgate.ReasonAlreadyBought, nil
-	case int64(r.Units) > sale.StockLeft:
+	case int64(r.Units) > free:
 		return flashgate.ReasonSoldOut, nil
 	default:
 		return "", nil
 	}
+}
+
+// promised is a user's share with what is held for them, and what the gate has free.
+func (t *txn) promised(sale flashgate.SaleID, user flashgate.UserID) (taken int, free int64, err error) {
+	g, err := scanGate(t.row("gate", sale))
+	if err != nil {
+		return 0, 0, err
+	}
+	var prior flashgate.OrderID
+	err = t.row("gate_buyers", sale, list([]flashgate.UserID{user})).Scan(&user, &taken, &prior)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return taken, g.free, err
 }
 
 var _ flashgate.Placer = (*Store)(nil)

@@ -37,12 +37,16 @@ func (g *game) run(ctx context.Context) error {
 	}
 	cmd := exec.Command(r.client.command[0], append(slices.Clone(r.client.command[1:]), args...)...)
 	cmd.Env = environment()
-	exit, err := exitOf(ctx, cmd, os.Stderr, os.Stderr)
+	said := newSummary(os.Stderr)
+	exit, err := exitOf(ctx, cmd, said, os.Stderr)
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("stopped by a signal")
 	case err != nil || exit != 0:
 		return fmt.Errorf("JMeter failed (%w); its log is in %s", errors.Join(err, fmt.Errorf("exit status %d", exit)), g.folder)
+	}
+	if len(r.settings.engines) == 0 { // theirs are summed up by each for itself
+		g.samples = said.samples
 	}
 	return nil
 }

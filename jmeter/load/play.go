@@ -48,7 +48,7 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 	if _, err := os.Stat(filepath.Join(folder, "results.jtl")); err == nil {
 		return o, fmt.Errorf("%s has the results of another run: set OUT to another folder", folder)
 	}
-	g := &game{r: r, plan: p, site: t, folder: folder, sale: r.settings.sale, users: r.settings.usersCSV}
+	g := &game{r: r, plan: p, site: t, folder: folder, samples: -1, sale: r.settings.sale, users: r.settings.usersCSV}
 	if err := g.prepare(ctx); err != nil {
 		return o, errors.Join(err, g.clean(ctx))
 	}
@@ -72,13 +72,14 @@ func (r *runner) play(ctx context.Context, p plan, target, suffix, folder string
 
 // game is one plan at one site.
 type game struct {
-	r      *runner
-	plan   plan
-	site   *site
-	folder string
-	sale   string
-	users  string // file of users; empty: none
-	made   bool   // users and sale are this run's, and go with it
+	r       *runner
+	plan    plan
+	site    *site
+	folder  string
+	sale    string
+	users   string // file of users; empty: none
+	samples int    // as JMeter has counted them; below 0: not known
+	made    bool   // users and sale are this run's, and go with it
 }
 
 func (g *game) results() string { return filepath.Join(g.folder, "results.jtl") }
@@ -112,6 +113,11 @@ func (g *game) prepare(ctx context.Context) error {
 	}
 	if err := g.r.programs.build(ctx, "./jmeter/users", "./jmeter/verdict"); err != nil {
 		return err
+	}
+	if p.Users+p.Units > 0 {
+		if err := g.site.checkData(); err != nil {
+			return err
+		}
 	}
 	if g.users != "" {
 		return g.checkGate(ctx)
@@ -223,6 +229,9 @@ func (g *game) judge(ctx context.Context, w io.Writer) (exit int, err error) {
 	args := []string{"--results", g.results(), "--wait", g.r.settings.wait.String(), "--plan", g.plan.json, "--json", g.figures()}
 	if n := g.plan.Properties["users"]; g.plan.AllPress && n != "" {
 		args = append(args, "--users", n)
+	}
+	if g.samples >= 0 {
+		args = append(args, "--samples", strconv.Itoa(g.samples))
 	}
 	if g.sale != "" && g.plan.Units > 0 {
 		args = append(args, "--sale", g.sale)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -92,6 +94,18 @@ func (t *site) fits(p plan, makes bool) error {
 	}
 	if p.Users+p.Units > 0 && t.data == "" && t.mysql == "" {
 		return fmt.Errorf("set FLASHGATE_DATA, or MYSQL_DSN and REDIS_URL: users are made, and the verdict reads the orders of %s, there", t.url)
+	}
+	return nil
+}
+
+// checkData makes sure that the folder has a site's file: the users' command would make
+// an empty one.
+func (t *site) checkData() error {
+	if t.mysql != "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(t.data, "flashgate.db")); err != nil {
+		return fmt.Errorf("%s has no flashgate.db: FLASHGATE_DATA is not the site's (%w)", t.data, err)
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ type options struct {
 	plan           *plan  // nil: the labels are not judged
 	json           string // file for the figures; empty: none
 	users          int
+	samples        int // below 0: not known
 	allowRejected  bool
 	wait, interval time.Duration
 }
@@ -62,6 +63,7 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.amqp, "amqp", "", "`URL` of RabbitMQ, as in AMQP_URL; none: it is not looked at")
 	servers := f.Bool("env", false, "take those three that are not given from MYSQL_DSN, REDIS_URL and AMQP_URL: every user of the machine can read a command line")
 	f.IntVar(&o.users, "users", 1, "how many buyers must have pressed the button at least")
+	f.IntVar(&o.samples, "samples", -1, "how many samples the results file must have, as JMeter's last summary says: JMeter does not notice a full disk; below 0: not looked at")
 	f.BoolVar(&o.allowRejected, "allow-sold-out", false, "orders may be rejected after a 202: the gate has lost its last writes in this run")
 	f.DurationVar(&o.wait, "wait", 15*time.Second, "how long orders may still come in before a check is red for good")
 	if err := f.Parse(args); err != nil {
@@ -115,6 +117,9 @@ func run(ctx context.Context, o options) (bool, error) {
 	res, err := readResults(o.results, o.sale, o.plan != nil)
 	if err != nil {
 		return false, err
+	}
+	if n := res.samples(); o.samples >= 0 && n != o.samples {
+		return false, fmt.Errorf("%s has %d of the %d samples that JMeter has made: is the disk full?", o.results, n, o.samples)
 	}
 	checks, err := judgeInTime(ctx, o, res)
 	if err != nil {

@@ -60,6 +60,14 @@ type purchase struct {
 // asked reports whether an order may exist.
 func (p purchase) asked() bool { return p.accepted > 0 || p.unknown > 0 }
 
+// samples counts all lines.
+func (res *results) samples() (n int) {
+	for _, l := range res.labels {
+		n += l.count
+	}
+	return n
+}
+
 func readResults(file, sale string, planned bool) (*results, error) {
 	f, err := os.Open(file)
 	if err != nil {
