@@ -131,6 +131,7 @@ func untilAtRest(ctx context.Context, try func() error) error {
 			return nil
 		case ctx.Err() != nil && last != nil:
 			return fmt.Errorf("nothing was taken away: %w", last)
+		case flashgate.ErrorCode(err) == flashgate.CodeNotFound: // somebody else has taken it away meanwhile
 		case flashgate.ErrorCode(err) != flashgate.CodeWrongState:
 			return err
 		}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,9 +78,25 @@ func TestCleanRealBackends(t *testing.T) {
 		t.Fatalf("the sale was taken away all the same: %v", err)
 	}
 	s.Work(t, nil)
-	for range 2 { // two at once, and once more
+	fences := func() (n int) {
+		t.Helper()
+		db, err := sql.Open("mysql", s.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.QueryRowContext(t.Context(), "SELECT fences FROM sale WHERE id = 'run'").Scan(&n); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for round := range 2 { // two at once, where the first takes it away under the second; and once more
+		drawn := fences()
 		ended := make(chan string, 2)
-		for range cap(ended) {
+		for i := range cap(ended) {
+			if i > 0 && round == 0 {
+				realsite.Wait(t, "the first sends its fence", func() bool { return fences() > drawn })
+			}
 			go func() {
 				said := "not run"
 				defer func() { ended <- said }()
