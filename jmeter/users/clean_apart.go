@@ -111,10 +111,7 @@ func (a apart) drained(ctx context.Context, id flashgate.SaleID) (flashgate.Posi
 	if err := wait(ctx, flashgate.PublishWindow+flashgate.PublishWindow/2); err != nil {
 		return at, err
 	}
-	switch err := a.fence(ctx, id); {
-	case flashgate.ErrorCode(err) == flashgate.CodeNotFound: // somebody else has taken it away meanwhile
-		return flashgate.Position{}, nil
-	case err != nil:
+	if err := a.fence(ctx, id); err != nil {
 		return at, err
 	}
 	// Nothing that came through has taken it elsewhere: RemoveSale compares the position.
