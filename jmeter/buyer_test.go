@@ -26,8 +26,15 @@ func (s *stage) fault(format string, args ...any) {
 	s.faults = append(s.faults, fmt.Sprintf(format, args...))
 }
 
+func sessionCookie(r *http.Request) string {
+	if r.TLS != nil {
+		return "__Host-session"
+	}
+	return "session"
+}
+
 func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	cookie, err := r.Cookie("session")
+	cookie, err := r.Cookie(sessionCookie(r))
 	if s.before(w, r, err == nil) {
 		return
 	}
@@ -84,7 +91,7 @@ func (s *stage) login(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: "session", Value: "token-" + in.Mobile, Path: "/", HttpOnly: true})
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie(r), Value: "token-" + in.Mobile, Path: "/", HttpOnly: true, Secure: r.TLS != nil})
 }
 
 // tell streams the words as an order's statuses, and after "pending" what becomes of a
@@ -224,7 +231,7 @@ func testHonestBuyers(t *testing.T) {
 
 // Buyers log in, hear of their orders on a stream, and cancel: a stream that is open
 // is read on, one that ended is asked for again, and whoever may not log in buys with the
-// session of the file.
+// session of the file. All of it over TLS, with a certificate of nobody's.
 func testBuyersWhoAreTold(t *testing.T) {
 	t.Parallel()
 	s := &stage{seen: map[string][]string{}, ended: map[string]chan struct{}{}, script: map[string][]string{
@@ -247,7 +254,7 @@ func testBuyersWhoAreTold(t *testing.T) {
 		}
 		fmt.Fprintf(&file, "%s,%s,%s,word-%s\n", name, name, token, name)
 	}
-	site := httptest.NewServer(s)
+	site := httptest.NewTLSServer(s)
 	defer site.Close()
 	users := filepath.Join(t.TempDir(), "users.csv")
 	if err := os.WriteFile(users, []byte(file.String()), 0o600); err != nil {
