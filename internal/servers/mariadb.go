@@ -112,7 +112,12 @@ func (m *MariaDB) install() error {
 	if err := os.Symlink(fresh, link); err != nil {
 		return err
 	}
-	args := append(m.storage(link), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+	// Of its own: a server that starts removes the temporary tables of all others in /tmp.
+	tmp := filepath.Join(links, "tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return err
+	}
+	args := append(m.storage(link), "--tmpdir="+tmp, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput(); err != nil {
