@@ -58,7 +58,8 @@ type batch struct {
 }
 
 // reserve answers every call but those that have to be published, whose batch counts as
-// one that waits for its confirm from here on. Its context is nobody's request: a client that leaves must not end the call of its neighbours.
+// one that waits for its confirm from here on. Its context is nobody's request: a client
+// that leaves must not end the call of its neighbours.
 func (g *Gate) reserve(sale flashgate.SaleID, l *lane, calls []*call, published []flashgate.OrderID) *batch {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
 	out, err := g.decide(ctx, sale, calls, published)

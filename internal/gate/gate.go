@@ -184,8 +184,8 @@ func (g *Gate) Reserve(ctx context.Context, r flashgate.Reservation) (flashgate.
 	return c.result, c.err
 }
 
-// wait waits for the answer to a call that somebody else carries, for Timeout at most. A timer that is used
-// again costs a third of a context of one's own.
+// wait waits for the answer to a call that somebody else carries, for Timeout at most. A
+// timer that is used again costs a third of a context of one's own.
 func (g *Gate) wait(ctx context.Context, c *call) error {
 	timer, _ := g.timers.Get().(*time.Timer)
 	if timer == nil {

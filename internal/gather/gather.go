@@ -57,8 +57,8 @@ func (g *Group[C]) Join(c C) {
 }
 
 // work sends batches until nobody waits. Between two it lets those run who are ready to:
-// they have more to ask, so that under load a fifth of the round trips is saved, and with no
-// load nobody is there to wait for.
+// they have more to ask, so that under load fewer and larger batches travel, and with no load
+// nobody is there to wait for.
 func (g *Group[C]) work(batch []C, cost int) {
 	for cost > 0 {
 		g.cfg.Run(batch)
